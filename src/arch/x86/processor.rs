@@ -1,0 +1,116 @@
+//! [`Processor`]: what the boot sequence needs of the machine.
+//!
+//! # Safety
+//!
+//! The functions read the option-ROM window and call into it. What they need of the machine is owed by
+//! the caller of [`boot::activate`](crate::boot::activate), and stated there.
+#![allow(unsafe_code)]
+
+use core::arch::asm;
+use core::ptr;
+use core::slice;
+
+use paravirt_vmi_abi::{Call, RelocationKind};
+
+use crate::boot::Machine;
+use crate::patch::Relocation;
+use crate::rom::WINDOW;
+use crate::site::SiteRecord;
+
+/// The processor that this code runs on.
+#[derive(Debug)]
+pub(crate) struct Processor {
+    physical_offset: u32,
+}
+
+impl Processor {
+    /// The processor, with physical address p at linear address p + `physical_offset`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`boot::activate`](crate::boot::activate).
+    pub(crate) const unsafe fn new(physical_offset: u32) -> Self {
+        Self { physical_offset }
+    }
+}
+
+unsafe extern "C" {
+    /// The first record. The linker defines the bounds of a section whose name is a C identifier; a
+    /// strong reference, because the bounds of a weak one are null when the section has been folded
+    /// into another, and then nothing would be patched without a word.
+    static __start_vmi_sites: [SiteRecord; 0];
+    /// The end of the last record.
+    static __stop_vmi_sites: [SiteRecord; 0];
+}
+
+impl Machine for Processor {
+    fn site_records(&self) -> (u32, &'static [u8]) {
+        // An empty contribution to the section, so that a kernel without sites links too.
+        // SAFETY: no instruction is emitted.
+        unsafe {
+            asm!(
+                ".pushsection vmi_sites, \"aR\", @progbits",
+                ".balign 4",
+                ".popsection",
+                options(nomem, nostack, preserves_flags),
+            )
+        };
+        let start = (&raw const __start_vmi_sites).cast::<u8>();
+        let stop = (&raw const __stop_vmi_sites).cast::<u8>();
+        let length = stop.addr() - start.addr();
+        // SAFETY: the linker defines the bounds around the section, which is constant and part of the
+        // kernel's image.
+        let records = unsafe { slice::from_raw_parts(start, length) };
+        (start.addr() as u32, records)
+    }
+
+    fn option_roms(&self) -> &'static [u8] {
+        let window = WINDOW.start.wrapping_add(self.physical_offset);
+        let window = ptr::with_exposed_provenance(window as usize);
+        // SAFETY: the caller of `boot::activate` has mapped the window, and nothing writes to it.
+        unsafe { slice::from_raw_parts(window, WINDOW.len()) }
+    }
+
+    fn linear(&self, physical: u32) -> u32 {
+        physical.wrapping_add(self.physical_offset)
+    }
+
+    unsafe fn init(&mut self, entry: u32) -> u32 {
+        let status;
+        // SAFETY: the caller vouches for the entry point; standard clobbers. No `nomem`: the call
+        // changes descriptor tables.
+        unsafe {
+            asm!(
+                "call ecx",
+                out("eax") status,
+                inout("ecx") entry => _,
+                out("edx") _,
+            )
+        };
+        status
+    }
+
+    unsafe fn relocation(&mut self, entry: u32, call: Call) -> Relocation {
+        let (target, kind): (u32, u32);
+        // SAFETY: the caller vouches for the entry point; standard clobbers.
+        unsafe {
+            asm!(
+                "call ecx",
+                inout("eax") call.number() => target,
+                inout("ecx") entry => _,
+                out("edx") kind,
+            )
+        };
+        // Bits 31 to 8 are reserved.
+        Relocation { kind: RelocationKind(kind as u8), target }
+    }
+
+    fn ring(&self) -> u8 {
+        let selector: u16;
+        // SAFETY: reads CS.
+        unsafe {
+            asm!("mov {0:x}, cs", out(reg) selector, options(nomem, nostack, preserves_flags));
+        }
+        (selector & 3) as u8
+    }
+}

@@ -1,0 +1,132 @@
+//! What the ROM answered for each call, checked once.
+
+use core::fmt;
+use core::ops::Range;
+
+use paravirt_vmi_abi::{Call, RelocationKind};
+
+/// The answer of GetRelocationInfo for one call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relocation {
+    /// What may be put at the sites of the call.
+    pub kind: RelocationKind,
+    /// Linear address that a call or a jump goes to; without meaning for the other kinds.
+    pub target: u32,
+}
+
+impl Relocation {
+    /// The call is not provided.
+    pub const NONE: Self = Self { kind: RelocationKind::NONE, target: 0 };
+
+    /// The target, if the kind is one that has a target.
+    pub fn branch_target(&self) -> Option<u32> {
+        matches!(self.kind, RelocationKind::CALL_REL | RelocationKind::JUMP_REL).then_some(self.target)
+    }
+}
+
+/// The relocation of every call, each of a known kind and with a target inside the ROM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelocationTable {
+    entries: [Relocation; Call::COUNT],
+}
+
+impl RelocationTable {
+    /// Asks once for the relocation of each call.
+    ///
+    /// `rom` holds the linear addresses of the ROM's image; `ask` is GetRelocationInfo.
+    ///
+    /// # Errors
+    ///
+    /// The first answer that no guest can act on.
+    pub fn query(rom: Range<u32>, mut ask: impl FnMut(Call) -> Relocation) -> Result<Self, RelocationError> {
+        let mut entries = [Relocation::NONE; Call::COUNT];
+        for (call, entry) in Call::all().zip(&mut entries) {
+            let relocation = ask(call);
+            if relocation.kind.to_kinds().is_none() {
+                return Err(RelocationError::UnknownKind { call, relocation });
+            }
+            if relocation.branch_target().is_some_and(|target| !rom.contains(&target)) {
+                let rom = rom.clone();
+                return Err(RelocationError::TargetOutsideRom { call, relocation, rom });
+            }
+            *entry = relocation;
+        }
+        Ok(Self { entries })
+    }
+
+    /// The relocation of `call`.
+    pub fn get(&self, call: Call) -> Relocation {
+        self.entries[call.number() as usize]
+    }
+
+    /// The relocation of `call`, if a site of the call can take it.
+    ///
+    /// # Errors
+    ///
+    /// If the call table does not allow the kind for this call.
+    pub(super) fn for_site(&self, call: Call) -> Result<Relocation, RelocationError> {
+        let relocation = self.get(call);
+        let allowed = call.info().relocations;
+        match relocation.kind.to_kinds() {
+            Some(kind) if allowed.contains(kind) => Ok(relocation),
+            _ => Err(RelocationError::NotAllowed { call, relocation }),
+        }
+    }
+}
+
+/// An answer of GetRelocationInfo that the guest cannot act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RelocationError {
+    /// The kind is none of NONE, CALL_REL, JUMP_REL and NOP.
+    UnknownKind {
+        /// The call asked for.
+        call: Call,
+        /// The answer.
+        relocation: Relocation,
+    },
+    /// The target is not inside the ROM's image.
+    TargetOutsideRom {
+        /// The call asked for.
+        call: Call,
+        /// The answer.
+        relocation: Relocation,
+        /// The linear addresses of the image.
+        rom: Range<u32>,
+    },
+    /// The kind exists, but not for this call: a jump where only a call fits, NOP for a call that
+    /// has an effect, NONE or NOP for one that must be patched.
+    NotAllowed {
+        /// The call asked for.
+        call: Call,
+        /// The answer.
+        relocation: Relocation,
+    },
+}
+
+impl fmt::Display for RelocationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownKind { call, relocation } => {
+                write!(f, "{call} (call {}): relocation type {} is unknown", call.number(), relocation.kind)
+            }
+            Self::TargetOutsideRom { call, relocation, rom } => write!(
+                f,
+                "{call} (call {}): target {:08x} is outside the ROM at {:08x}..{:08x}",
+                call.number(),
+                relocation.target,
+                rom.start,
+                rom.end
+            ),
+            Self::NotAllowed { call, relocation } => {
+                write!(f, "{call} (call {}): ", call.number())?;
+                match relocation.kind {
+                    RelocationKind::NONE => f.write_str("the ROM must provide it, and answers NONE"),
+                    RelocationKind::JUMP_REL => f.write_str("JUMP_REL where only a call fits"),
+                    kind => write!(f, "{kind} for a call that cannot be left out"),
+                }
+            }
+        }
+    }
+}
+
+impl core::error::Error for RelocationError {}

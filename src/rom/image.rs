@@ -1,0 +1,201 @@
+//! [`Rom`]: a ROM image in which everything has been checked.
+
+use core::ffi::CStr;
+use core::ops::Range;
+
+use paravirt_vmi_abi::header::{
+    API_VERSION_MAJOR, ROM_GET_RELOCATION_OFFSET, ROM_INIT_OFFSET, ROM_SIGNATURE, VROM_SIGNATURE,
+};
+use paravirt_vmi_abi::{PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+use super::error::{RomDefect, RomError};
+
+/// A VMI ROM of generation 3.0: signatures, length, checksum, version, and the bounds of every
+/// offset in its headers are right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rom<'a> {
+    address: u32,
+    image: &'a [u8],
+    header: &'a RomHeader,
+    pci: &'a PciDataStructure,
+    pnp: Option<&'a PnpExpansionHeader>,
+    license: Option<&'a CStr>,
+    manufacturer: Option<&'a CStr>,
+    product: Option<&'a CStr>,
+}
+
+impl<'a> Rom<'a> {
+    /// Checks the ROM that starts at physical address `address`, where `bytes` begin.
+    ///
+    /// Bytes behind the ROM's own length are not looked at.
+    ///
+    /// # Errors
+    ///
+    /// The first defect found; nothing is trusted before it has been checked.
+    pub fn parse(bytes: &'a [u8], address: u32) -> Result<Self, RomError> {
+        Self::check(bytes, address).map_err(|defect| RomError { address, defect })
+    }
+
+    fn check(bytes: &'a [u8], address: u32) -> Result<Self, RomDefect> {
+        let Ok((header, _)) = RomHeader::ref_from_prefix(bytes) else {
+            return Err(RomDefect::Truncated { available: bytes.len() });
+        };
+        let found = header.rom_signature.get();
+        if found != ROM_SIGNATURE {
+            return Err(RomDefect::Signature { found });
+        }
+        let found = header.vrom_signature.get();
+        if found != VROM_SIGNATURE {
+            return Err(RomDefect::VmiSignature { found });
+        }
+        let length = header.length() as usize;
+        if length < size_of::<RomHeader>() {
+            return Err(RomDefect::TooShort { length });
+        }
+        let available = bytes.len();
+        let image = bytes.get(..length).ok_or(RomDefect::BeyondWindow { length, available })?;
+        let sum = image.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
+        if sum != 0 {
+            return Err(RomDefect::Checksum { sum });
+        }
+        let (major, minor) = (header.api_version_major, header.api_version_minor);
+        if major != API_VERSION_MAJOR {
+            return Err(RomDefect::Version { major, minor });
+        }
+        let fields = Fields { image };
+        let pci = fields
+            .structure::<PciDataStructure>("pci_header_offset", header.pci_header_offset.get())?
+            .ok_or(RomDefect::NoPciHeader)?;
+        if pci.signature != pci::SIGNATURE {
+            let offset = header.pci_header_offset.get();
+            return Err(RomDefect::PciSignature { offset, found: pci.signature });
+        }
+        let pnp =
+            fields.structure::<PnpExpansionHeader>("pnp_header_offset", header.pnp_header_offset.get())?;
+        if let Some(pnp) = pnp.filter(|pnp| pnp.signature != pnp::SIGNATURE) {
+            let offset = header.pnp_header_offset.get();
+            return Err(RomDefect::PnpSignature { offset, found: pnp.signature });
+        }
+        let string = |field, offset: Option<u16>| fields.string(field, offset.unwrap_or(0));
+        Ok(Self {
+            address,
+            image,
+            header,
+            pci,
+            pnp,
+            license: string("license_offset", Some(header.license_offset.get()))?,
+            manufacturer: string("manufacturer_offset", pnp.map(|p| p.manufacturer_offset.get()))?,
+            product: string("product_offset", pnp.map(|p| p.product_offset.get()))?,
+        })
+    }
+
+    /// Physical address of the ROM's first byte.
+    pub fn address(&self) -> u32 {
+        self.address
+    }
+
+    /// The bytes of the ROM, as many as its header says.
+    pub fn image(&self) -> &'a [u8] {
+        self.image
+    }
+
+    /// Physical addresses of the ROM's bytes.
+    pub fn range(&self) -> Range<u32> {
+        self.address..self.address.saturating_add(self.image.len() as u32)
+    }
+
+    /// The header.
+    pub fn header(&self) -> &'a RomHeader {
+        self.header
+    }
+
+    /// Major and minor version of the interface.
+    pub fn api_version(&self) -> (u8, u8) {
+        (self.header.api_version_major, self.header.api_version_minor)
+    }
+
+    /// Lowest linear address that belongs to the hypervisor; 0 claims nothing.
+    ///
+    /// The kernel owes the hypervisor everything from here up: it must not map anything there.
+    pub fn virtual_top(&self) -> u32 {
+        self.header.virtual_top.get()
+    }
+
+    /// The PCI data structure. Its vendor and device are not checked: 15AD:0801 is VMware's.
+    pub fn pci(&self) -> &'a PciDataStructure {
+        self.pci
+    }
+
+    /// The plug-and-play expansion header, if there is one.
+    pub fn pnp(&self) -> Option<&'a PnpExpansionHeader> {
+        self.pnp
+    }
+
+    /// The licence string, if there is one. Linux takes `GPL` and `GPL v2` only.
+    pub fn license(&self) -> Option<&'a CStr> {
+        self.license
+    }
+
+    /// Who made the ROM, if its plug-and-play header says so.
+    pub fn manufacturer(&self) -> Option<&'a CStr> {
+        self.manufacturer
+    }
+
+    /// What the ROM calls itself, if its plug-and-play header says so.
+    pub fn product(&self) -> Option<&'a CStr> {
+        self.product
+    }
+
+    /// Physical address of vmi_init.
+    pub(crate) fn init_entry(&self) -> u32 {
+        self.address.wrapping_add(ROM_INIT_OFFSET)
+    }
+
+    /// Physical address of GetRelocationInfo.
+    pub(crate) fn relocation_entry(&self) -> u32 {
+        self.address.wrapping_add(ROM_GET_RELOCATION_OFFSET)
+    }
+}
+
+/// Follows the offsets of a header.
+struct Fields<'a> {
+    image: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    /// What lies behind `offset`, which the header field `field` holds; `None` for offset 0, which
+    /// means that there is nothing.
+    fn behind(&self, field: &'static str, offset: u16) -> Result<Option<&'a [u8]>, RomDefect> {
+        match usize::from(offset) {
+            0 => Ok(None),
+            start => self.image.get(start..).map(Some).ok_or(self.outside(field, offset)),
+        }
+    }
+
+    /// The structure at `offset`.
+    fn structure<T: FromBytes + Immutable + KnownLayout + Unaligned>(
+        &self,
+        field: &'static str,
+        offset: u16,
+    ) -> Result<Option<&'a T>, RomDefect> {
+        let Some(bytes) = self.behind(field, offset)? else { return Ok(None) };
+        match T::ref_from_prefix(bytes) {
+            Ok((structure, _)) => Ok(Some(structure)),
+            Err(_) => Err(self.outside(field, offset)),
+        }
+    }
+
+    /// The string at `offset`.
+    fn string(&self, field: &'static str, offset: u16) -> Result<Option<&'a CStr>, RomDefect> {
+        let Some(bytes) = self.behind(field, offset)? else { return Ok(None) };
+        match CStr::from_bytes_until_nul(bytes) {
+            Ok(string) => Ok(Some(string)),
+            Err(_) => Err(RomDefect::UnterminatedString { field, offset }),
+        }
+    }
+
+    fn outside(&self, field: &'static str, offset: u16) -> RomDefect {
+        RomDefect::OffsetOutside { field, offset, length: self.image.len() }
+    }
+}

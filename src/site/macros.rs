@@ -1,0 +1,142 @@
+//! The macros that emit a site and its record.
+//!
+//! They expand to string literals made of assembler directives alone, so they can stand in `asm!`,
+//! `global_asm!` and naked functions, in Intel and in AT&T syntax.
+
+/// The call's number from its row.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __call_number {
+    ({ $number:literal $($row:tt)* }) => {
+        $number
+    };
+}
+
+/// A native form as a pair of kind and bytes.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __form_value {
+    ($kind:ident, $($byte:literal),+) => {
+        ($crate::site::SiteKind::$kind, &[$($byte),+])
+    };
+}
+
+/// A native form as the operand of a `.byte` directive.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __form_bytes {
+    ($kind:ident, $first:literal $(, $byte:literal)*) => {
+        concat!(stringify!($first) $(, ", ", stringify!($byte))*)
+    };
+}
+
+/// A native form's kind as the operand of a `.byte` directive.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __form_kind {
+    (FALL_THROUGH, $($byte:literal),+) => {
+        "1"
+    };
+    (NO_RETURN, $($byte:literal),+) => {
+        "2"
+    };
+}
+
+/// A site of the given call and its record, as assembler text.
+#[cfg(not(feature = "indirect"))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __site {
+    ($call:ident) => {
+        concat!(
+            "771: .byte ",
+            $crate::__native_form!($call => __form_bytes),
+            "\n772:\n",
+            // "R" keeps the record when the linker collects garbage; a C identifier as name makes
+            // the linker define the bounds
+            ".pushsection vmi_sites, \"aR\", @progbits\n",
+            ".balign 4\n",
+            ".long 771b - .\n",
+            ".short ",
+            $crate::abi::with_call!($call => $crate::__call_number),
+            "\n.byte 772b - 771b\n",
+            ".byte ",
+            $crate::__native_form!($call => __form_kind),
+            "\n.popsection\n",
+        )
+    };
+}
+
+/// A call of the given number through the table of the `indirect` build, as assembler text.
+#[cfg(feature = "indirect")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __site {
+    ($call:ident) => {
+        concat!(
+            // call/jmp dword ptr ss:[disp32]; SS because the segments of CS and SS are all that
+            // calls 29 to 34 may use
+            ".byte 0x36, 0xff, ",
+            $crate::__native_form!($call => __form_branch),
+            "\n.long __paravirt_vmi_calls + 4 * ",
+            $crate::abi::with_call!($call => $crate::__call_number),
+            "\n",
+        )
+    };
+}
+
+/// The ModRM byte that calls or jumps through memory, by kind of site.
+#[cfg(feature = "indirect")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __form_branch {
+    (FALL_THROUGH, $($byte:literal),+) => {
+        "0x15"
+    };
+    (NO_RETURN, $($byte:literal),+) => {
+        "0x25"
+    };
+}
+
+/// A site that returns through the interrupt frame at `[esp]`, as assembler text.
+///
+/// Natively `iretd`; patched, call 33 reached by a call or a jump, which discards what a call pushed.
+/// For the kernel's own assembly: `global_asm!` and naked functions.
+///
+/// The frame is EIP, CS, EFLAGS, then ESP and SS when it leads to another ring, then ES, DS, FS and GS
+/// when it leads to virtual-8086 mode. EIP, CS, EFLAGS.IF and the stack are loaded atomically; pending
+/// interrupts are taken on the way if EFLAGS.IF is set. IOPL is not restored under a hypervisor.
+///
+/// The caller owes a flat SS and CS, and to user mode a frame with IF = 1. DS, ES, FS and GS may already
+/// be the user's. Source: facts sheet, section 8.5.
+///
+/// ```
+/// // the end of an interrupt entry
+/// const LEAVE: &str = concat!("popad\n", "add esp, 4\n", paravirt_vmi::iret_site!());
+/// assert!(LEAVE.starts_with("popad"));
+/// ```
+#[macro_export]
+macro_rules! iret_site {
+    () => {
+        $crate::__site!(IRET)
+    };
+}
+
+/// A site that returns to user code at EDX with the stack ECX, as assembler text.
+///
+/// Natively `sti; sysexit`, without a window between the two; patched, call 34 reached by a call or a
+/// jump. For the kernel's own assembly: `global_asm!` and naked functions.
+///
+/// The caller owes flat CS and SS, and natively the MSR IA32_SYSENTER_CS. Source: facts sheet,
+/// section 8.6.
+///
+/// ```
+/// const LEAVE: &str = concat!("mov edx, eax\n", paravirt_vmi::sysexit_site!());
+/// assert!(LEAVE.starts_with("mov"));
+/// ```
+#[macro_export]
+macro_rules! sysexit_site {
+    () => {
+        $crate::__site!(SYSEXIT)
+    };
+}

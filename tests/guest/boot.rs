@@ -1,0 +1,271 @@
+//! The boot sequence on a machine made of variables: what is asked for, in which order, and what is
+//! left behind when something fails.
+
+use std::cell::RefCell;
+
+use paravirt_vmi::abi::{Call, RelocationKind};
+use paravirt_vmi::boot::{Backend, Error, ErrorCause, Machine, NativeReason, Options, activate, activate_on};
+use paravirt_vmi::patch::{PlanError, Relocation, RelocationError, SiteError, TextError, TextWriter};
+use paravirt_vmi::rom::ProbeError;
+use paravirt_vmi::site::NATIVE_FORMS;
+use zerocopy::IntoBytes;
+
+use crate::support::kernel::{Fault, Kernel, Text};
+use crate::support::rom_image::{rom_image, window};
+
+const OFFSET: u32 = 0xc000_0000;
+const ROM: u32 = 0xc_3000;
+
+/// Something that the boot sequence did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Init { entry: u32 },
+    Relocation { entry: u32, call: Call },
+}
+
+/// A machine whose answers a test chooses.
+struct Fake {
+    window: &'static [u8],
+    record_address: u32,
+    records: &'static [u8],
+    status: u32,
+    ring: u8,
+    answer: fn(Call) -> Relocation,
+    steps: RefCell<Vec<Step>>,
+}
+
+impl Machine for Fake {
+    fn site_records(&self) -> (u32, &'static [u8]) {
+        (self.record_address, self.records)
+    }
+
+    fn option_roms(&self) -> &'static [u8] {
+        self.window
+    }
+
+    fn linear(&self, physical: u32) -> u32 {
+        physical.wrapping_add(OFFSET)
+    }
+
+    unsafe fn init(&mut self, entry: u32) -> u32 {
+        self.steps.borrow_mut().push(Step::Init { entry });
+        self.status
+    }
+
+    unsafe fn relocation(&mut self, entry: u32, call: Call) -> Relocation {
+        self.steps.borrow_mut().push(Step::Relocation { entry, call });
+        (self.answer)(call)
+    }
+
+    fn ring(&self) -> u8 {
+        self.ring
+    }
+}
+
+fn sound_answer(call: Call) -> Relocation {
+    Relocation { kind: RelocationKind::CALL_REL, target: OFFSET + ROM + 0x200 + call.number() }
+}
+
+/// A machine with a sound ROM, and a kernel with one site of each kind.
+fn machine() -> (Fake, Kernel) {
+    let kernel = Kernel::new(NATIVE_FORMS);
+    let fake = Fake {
+        window: window(&rom_image(|_, _, _| ()), ROM).leak(),
+        record_address: kernel.record_address,
+        records: Box::leak(kernel.records.clone().into_boxed_slice()).as_bytes(),
+        status: 0,
+        ring: 1,
+        answer: sound_answer,
+        steps: RefCell::new(vec![]),
+    };
+    (fake, kernel)
+}
+
+/// Runs the boot sequence; the machine's steps, the result, and the text afterwards.
+fn boot(fake: &mut Fake, text: &mut Text) -> Result<Backend, Error> {
+    // SAFETY: machine and text are data.
+    unsafe { activate_on(fake, text) }
+}
+
+/// The reason for which a machine stays native; nothing may have been written.
+fn native_reason(mut fake: Fake, mut kernel: Kernel) -> (NativeReason, Vec<Step>) {
+    let before = kernel.text.bytes.clone();
+    let Ok(Backend::Native(reason)) = boot(&mut fake, &mut kernel.text) else { panic!("not native") };
+    assert_eq!((kernel.text.writes, kernel.text.bytes), (0, before));
+    (reason, fake.steps.into_inner())
+}
+
+/// The error of a machine; the text must be as it was.
+fn error(mut fake: Fake, mut kernel: Kernel) -> Error {
+    let before = kernel.text.bytes.clone();
+    let error = boot(&mut fake, &mut kernel.text).unwrap_err();
+    assert_eq!(kernel.text.bytes, before);
+    error
+}
+
+#[test]
+fn a_sound_rom_is_initialised_asked_once_for_each_call_and_patched_in() {
+    let (mut fake, mut kernel) = machine();
+    let Ok(Backend::Vmi(vmi)) = boot(&mut fake, &mut kernel.text) else { panic!("not patched") };
+    assert_eq!(vmi.rom.address(), ROM);
+    assert_eq!(vmi.kernel_ring, 1);
+    vmi.plan.verify(&kernel.text).unwrap();
+    let entry = OFFSET + ROM + 0x88;
+    let mut expected = vec![Step::Init { entry: OFFSET + ROM + 0x80 }];
+    expected.extend(Call::all().map(|call| Step::Relocation { entry, call }));
+    assert_eq!(fake.steps.into_inner(), expected);
+}
+
+#[test]
+fn a_kernel_without_sites_boots_and_its_plan_is_empty() {
+    let (mut fake, _) = machine();
+    fake.records = &[];
+    let mut kernel = Kernel::new([]);
+    let Ok(Backend::Vmi(vmi)) = boot(&mut fake, &mut kernel.text) else { panic!("not patched") };
+    assert_eq!(vmi.plan.sites(&kernel.text).count(), 0);
+}
+
+#[test]
+fn without_a_rom_the_kernel_stays_native_and_nothing_is_called() {
+    let (mut fake, kernel) = machine();
+    fake.window = &[0xff; 0x2_0000];
+    let (reason, steps) = native_reason(fake, kernel);
+    assert_eq!(reason.to_string(), "no VMI ROM in C0000..E0000");
+    assert_eq!(steps, []);
+}
+
+#[test]
+fn with_a_defective_rom_the_kernel_stays_native_and_nothing_is_called() {
+    let (mut fake, kernel) = machine();
+    let image = rom_image(|header, _, _| header.api_version_major = 13);
+    fake.window = window(&image, ROM).leak();
+    let (reason, steps) = native_reason(fake, kernel);
+    assert!(matches!(reason, NativeReason::Rom(ProbeError::Rejected(_))));
+    assert_eq!(reason.to_string(), "ROM at C3000: interface version 13.0 at 0x0c, expected 3.x");
+    assert_eq!(steps, []);
+}
+
+#[test]
+fn a_site_with_foreign_bytes_is_found_before_vmi_init() {
+    let (fake, mut kernel) = machine();
+    kernel.text.bytes[4] = 0;
+    let (reason, steps) = native_reason(fake, kernel);
+    assert!(matches!(reason, NativeReason::Site(SiteError::UnexpectedBytes { address: 0xc010_0003, .. })));
+    assert_eq!(steps, []);
+}
+
+#[test]
+fn a_site_that_is_patched_already_is_found_before_vmi_init() {
+    let (mut fake, mut kernel) = machine();
+    boot(&mut fake, &mut kernel.text).unwrap();
+    fake.steps.borrow_mut().clear();
+    let Ok(Backend::Native(NativeReason::Site(_))) = boot(&mut fake, &mut kernel.text) else {
+        panic!("a second activation went through")
+    };
+    assert_eq!(fake.steps.into_inner(), []);
+}
+
+#[test]
+fn a_record_section_of_broken_length_is_found_before_vmi_init() {
+    let (mut fake, kernel) = machine();
+    fake.records = &fake.records[..12];
+    let (reason, steps) = native_reason(fake, kernel);
+    assert_eq!(
+        reason.to_string(),
+        "site record at c0200000: the section vmi_sites has 12 bytes, which is not a multiple of 8"
+    );
+    assert_eq!(steps, []);
+}
+
+#[test]
+fn when_vmi_init_fails_the_kernel_stays_native_and_nothing_is_asked() {
+    let (mut fake, kernel) = machine();
+    fake.status = u32::MAX;
+    let (reason, steps) = native_reason(fake, kernel);
+    assert_eq!(reason, NativeReason::Init { rom: ROM, status: u32::MAX });
+    assert_eq!(reason.to_string(), "ROM at C3000: vmi_init failed with status 0xffffffff");
+    assert_eq!(steps.len(), 1);
+}
+
+#[test]
+fn an_answer_that_cannot_be_used_is_an_error_and_the_text_is_whole() {
+    type Case = (fn(Call) -> Relocation, &'static str);
+    let cases: [Case; 4] = [
+        (
+            |_| Relocation { kind: RelocationKind(9), target: 0 },
+            "ROM at C3000: CPUID (call 0): relocation type 0x09 is unknown",
+        ),
+        (
+            |_| Relocation { kind: RelocationKind::CALL_REL, target: ROM },
+            "ROM at C3000: CPUID (call 0): target 000c3000 is outside the ROM at c00c3000..c00c3400",
+        ),
+        (
+            |_| Relocation { kind: RelocationKind::JUMP_REL, target: OFFSET + ROM },
+            "ROM at C3000: EnableInterrupts (call 29): JUMP_REL where only a call fits",
+        ),
+        (|_| Relocation::NONE, "ROM at C3000: IRET (call 33): the ROM must provide it, and answers NONE"),
+    ];
+    for (answer, message) in cases {
+        let (mut fake, kernel) = machine();
+        fake.answer = answer;
+        let error = error(fake, kernel);
+        assert_eq!(error.to_string(), message);
+        assert_eq!((error.rom, error.kernel_ring), (ROM, 1));
+    }
+}
+
+#[test]
+fn an_answer_for_a_call_without_sites_is_checked_too() {
+    let (mut fake, kernel) = machine();
+    fake.answer = |call| match call {
+        Call::SET_CALLBACKS => Relocation { kind: RelocationKind::CALL_REL, target: u32::MAX },
+        call => sound_answer(call),
+    };
+    let ErrorCause::Plan(PlanError::Relocation(RelocationError::TargetOutsideRom { call, .. })) =
+        error(fake, kernel).cause
+    else {
+        panic!("another error")
+    };
+    assert_eq!(call, Call::SET_CALLBACKS);
+}
+
+#[test]
+fn a_commit_that_fails_is_an_error_and_the_text_is_whole() {
+    for fault in [Fault::Refuse, Fault::Lose] {
+        let (fake, mut kernel) = machine();
+        kernel.text.fault = Some((3, fault));
+        let error = error(fake, kernel);
+        assert!(matches!(error.cause, ErrorCause::Commit(_)), "{error}");
+    }
+}
+
+#[test]
+fn the_off_switch_leaves_everything_alone() {
+    /// Text that must not be touched.
+    struct Untouched;
+    impl TextWriter for Untouched {
+        fn read(&self, _: u32, _: &mut [u8]) -> Result<(), TextError> {
+            panic!("read")
+        }
+        fn write(&mut self, _: u32, _: &[u8]) -> Result<(), TextError> {
+            panic!("written")
+        }
+        fn serialize(&mut self) {
+            panic!("serialised")
+        }
+    }
+    let options = Options { enabled: false, physical_offset: 0 };
+    // SAFETY: nothing happens.
+    let backend = unsafe { activate(&options, &mut Untouched) };
+    let Ok(Backend::Native(reason)) = backend else { panic!("not native") };
+    assert_eq!(format!("{reason}"), "VMI is switched off");
+}
+
+#[test]
+fn on_a_host_there_is_no_rom() {
+    let mut kernel = Kernel::new([]);
+    let options = Options { enabled: true, physical_offset: OFFSET };
+    // SAFETY: the mock has neither ROM nor sites.
+    let backend = unsafe { activate(&options, &mut kernel.text) };
+    assert!(matches!(backend, Ok(Backend::Native(NativeReason::Rom(ProbeError::NotFound)))));
+}

@@ -1,0 +1,7 @@
+//! Links the kernel.
+
+mod link;
+
+fn main() {
+    link::with_script("kernel.ld");
+}

@@ -1,0 +1,129 @@
+//! Finding the hypervisor: one call of the guest crate, and the report of what it did.
+//!
+//! # Safety
+//!
+//! See [`activate`].
+#![allow(unsafe_code)]
+
+use core::ptr;
+
+use paravirt_vmi::abi::{Call, RelocationKind};
+use paravirt_vmi::boot::{self, Backend, Vmi};
+use paravirt_vmi::site::{MAX_SITE_LENGTH, Site};
+
+use crate::command_line::Options;
+use crate::paging::UPPER_WINDOW;
+use crate::report::figure;
+use crate::serial::line;
+use crate::text::{self, Hex};
+
+/// What the kernel runs on, and the text as it was before that was known.
+pub struct Activation {
+    /// The hypervisor; `None` if the kernel is native.
+    pub vmi: Option<Vmi>,
+    /// Checksum of the text before activation.
+    pub native_text: u32,
+}
+
+impl Activation {
+    /// How the ROM wants `call` to be reached; NONE if there is no ROM.
+    pub fn relocation_kind(&self, call: Call) -> RelocationKind {
+        self.vmi.as_ref().map_or(RelocationKind::NONE, |vmi| vmi.plan.relocation(call).kind)
+    }
+}
+
+/// Looks for a VMI ROM, patches the kernel if there is one, and reports.
+///
+/// # Panics
+///
+/// If activation fails so late that the kernel can go on neither with the ROM nor without it.
+///
+/// # Safety
+///
+/// As for [`boot::activate`]; the window at [`UPPER_WINDOW`] is mapped.
+pub unsafe fn activate(options: &Options) -> Activation {
+    let native_text = text::checksum();
+    let corruption = options.corrupt_site.then(Corruption::new).flatten();
+    let vmi_options = boot::Options { enabled: options.vmi, physical_offset: UPPER_WINDOW };
+    // SAFETY: passed on to the caller.
+    let outcome = unsafe { boot::activate(&vmi_options, &mut text::writer()) };
+    let vmi = match outcome {
+        Ok(Backend::Native(reason)) => {
+            line!("@backend native {reason}");
+            None
+        }
+        Ok(Backend::Vmi(vmi)) => {
+            let (major, minor) = vmi.rom.api_version();
+            let (rom, ring) = (vmi.rom.address(), vmi.kernel_ring);
+            line!("@backend vmi rom={rom:08x} api={major}.{minor} ring={ring}");
+            Some(vmi)
+        }
+        Err(error) => {
+            line!("@error {error}");
+            assert!(error.kernel_ring == 0, "native code cannot run in ring {}", error.kernel_ring);
+            line!("@backend native activation failed");
+            None
+        }
+    };
+    if let Some(corruption) = corruption {
+        assert!(vmi.is_none(), "a site was patched whose bytes were not native");
+        corruption.undo();
+    }
+    let activation = Activation { vmi, native_text };
+    report(&activation);
+    activation
+}
+
+fn report(activation: &Activation) {
+    for report in activation.vmi.iter().flat_map(|vmi| vmi.plan.calls()) {
+        let (number, kind, sites) = (report.call.number(), report.relocation.kind, report.sites);
+        match report.relocation.branch_target() {
+            Some(target) => line!("@call {number} {kind} {target:08x} {sites}"),
+            None => line!("@call {number} {kind} - {sites}"),
+        }
+    }
+    let mut count = 0;
+    for site in text::sites() {
+        let native = site.form.bytes;
+        let mut now = [0; MAX_SITE_LENGTH];
+        for (byte, address) in now.iter_mut().zip(site.range()) {
+            *byte = text::byte(address);
+        }
+        let (address, number) = (site.address, site.form.call.number());
+        line!("@site {address:08x} {number} {} {}", Hex(native), Hex(&now[..native.len()]));
+        count += 1;
+    }
+    figure("sites", count);
+}
+
+/// A site whose first byte is not what it should be: what a wrong linker script or a foreign patch
+/// leaves behind.
+struct Corruption {
+    byte: *mut u8,
+}
+
+impl Corruption {
+    /// Changes the first site through the upper window; `None` if the kernel has no site.
+    fn new() -> Option<Self> {
+        let Some(Site { address, .. }) = text::sites().next() else {
+            line!("vmi=corrupt-site: this kernel has no site");
+            return None;
+        };
+        let linear = address.wrapping_add(UPPER_WINDOW);
+        let corruption = Self { byte: ptr::with_exposed_provenance_mut(linear as usize) };
+        corruption.flip();
+        Some(corruption)
+    }
+
+    /// Puts the byte back.
+    fn undo(self) {
+        self.flip();
+    }
+
+    fn flip(&self) {
+        // SAFETY: the window maps the site's page writable, and nothing executes the site meanwhile.
+        let value = unsafe { self.byte.read_volatile() };
+        // SAFETY: as above.
+        unsafe { self.byte.write_volatile(value ^ 1) };
+    }
+}

@@ -1,0 +1,65 @@
+//! The words that the loader passes to the kernel.
+//!
+//! # Safety
+//!
+//! Reads the loader's information structure and the string that it points to, while paging is off and
+//! nothing has been written over them.
+#![allow(unsafe_code)]
+
+use core::ffi::{CStr, c_char};
+
+use crate::entry::BOOTLOADER_MAGIC;
+
+/// The flag in the information structure's first word that makes `cmdline` valid.
+const HAS_COMMAND_LINE: u32 = 1 << 2;
+
+/// The start of the loader's information structure. Source: Multiboot Specification, section 3.3.
+#[repr(C)]
+struct MultibootInformation {
+    flags: u32,
+    memory_lower: u32,
+    memory_upper: u32,
+    boot_device: u32,
+    command_line: *const c_char,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether to look for a VMI ROM; cleared by `vmi=off`.
+    pub vmi: bool,
+    /// Whether to change a byte of one site before activation; set by `vmi=corrupt-site`.
+    pub corrupt_site: bool,
+}
+
+impl Options {
+    /// The options on the command line of a multiboot1 loader.
+    ///
+    /// # Panics
+    ///
+    /// If another kind of loader started the kernel.
+    ///
+    /// # Safety
+    ///
+    /// `magic` and `information` are what EAX and EBX held at entry, and no memory was written since
+    /// then but the kernel's own.
+    pub unsafe fn from_multiboot(magic: u32, information: u32) -> Self {
+        assert!(magic == BOOTLOADER_MAGIC, "loader's magic number {magic:08x} is not multiboot1's");
+        let information = information as *const MultibootInformation;
+        // SAFETY: a multiboot1 loader passes a valid structure.
+        let information = unsafe { information.read() };
+        let mut options = Self { vmi: true, corrupt_site: false };
+        if information.flags & HAS_COMMAND_LINE != 0 {
+            // SAFETY: the flag says that the pointer leads to a C string.
+            let words = unsafe { CStr::from_ptr(information.command_line) };
+            for word in words.to_bytes().split(|byte| *byte == b' ') {
+                match word {
+                    b"vmi=off" => options.vmi = false,
+                    b"vmi=corrupt-site" => options.corrupt_site = true,
+                    _ => {}
+                }
+            }
+        }
+        options
+    }
+}

@@ -1,0 +1,102 @@
+//! The conformance suite: what `paravirt_vmi::irq` promises, checked from the kernel's side.
+//!
+//! The same checks run natively and patched. What decides is seen from outside the crate under test:
+//! ticks that arrive or stay in the interrupt controller, frames that the processor pushes, and bytes
+//! read back from the text.
+//!
+//! # Safety
+//!
+//! The suite unmasks interrupts. It runs after the descriptor tables are set up, and nothing in this
+//! kernel relies on masked interrupts but the checks themselves.
+#![allow(unsafe_code)]
+
+mod flag;
+mod halt;
+mod nesting;
+mod patching;
+mod pending;
+mod registers;
+mod timer;
+mod user;
+
+use core::arch::asm;
+
+use paravirt_vmi::irq;
+
+use crate::activation::Activation;
+use crate::report::{Check, Report, figure};
+use crate::{pit, ticks};
+
+/// Runs every check. Interrupts are masked before and after.
+pub fn run(report: &mut Report, activation: &Activation, sysexit: bool) {
+    report.check("irq.boot", |check| flag::expect(check, "after activation", false));
+    flag::run(report);
+    nesting::run(report);
+    registers::run(report);
+    timer::run(report);
+    pending::run(report);
+    halt::run(report);
+    user::run(report, activation, sysexit);
+    patching::run(report, activation);
+    timer::check_all_ticks(report);
+    figure("ticks.delivered", ticks::count());
+}
+
+/// Runs one check with the timer stopped and interrupts masked.
+fn check(report: &mut Report, id: &'static str, body: impl FnOnce(&mut Check)) {
+    settle();
+    report.check(id, body);
+    settle();
+}
+
+/// Stops the timer, takes a tick that is pending, and leaves interrupts masked.
+#[inline(never)]
+fn settle() {
+    ticks::believe_masked(false);
+    pit::quiet();
+    enable();
+    spin(16);
+    irq::disable();
+}
+
+/// A check that halts: without a timer that ticks again and again the halt would last for ever.
+fn when_ticking(body: impl FnOnce(&mut Check)) -> impl FnOnce(&mut Check) {
+    |check| {
+        let before = ticks::count();
+        pit::periodic(pit::SLOW);
+        enable();
+        let ticking = ticks::wait_for(before + 2);
+        settle();
+        if check.equal("timer ticks", ticking, true) {
+            body(check);
+        }
+    }
+}
+
+/// Unmasks interrupts.
+fn enable() {
+    // SAFETY: the suite's contract, stated above.
+    unsafe { irq::enable() }
+}
+
+/// Makes interrupts as they were at `state`.
+fn restore(state: irq::State) {
+    // SAFETY: the suite's contract, stated above.
+    unsafe { irq::restore(state) }
+}
+
+/// Passes time: `instructions` of them, give or take a constant.
+fn spin(instructions: u32) {
+    // SAFETY: changes one register.
+    unsafe {
+        asm!(
+            "shr {count}",
+            "jnc 2f",
+            "nop",
+            "2: dec {count}",
+            "jnz 2b",
+            count = inout(reg) instructions.max(2) => _,
+            options(nomem, nostack),
+        );
+    }
+}

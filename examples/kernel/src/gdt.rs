@@ -1,0 +1,155 @@
+//! Segments: flat code and data for the kernel and for ring 3, and the task state segment.
+//!
+//! The order is the one that SYSEXIT needs: it takes the user's code and stack segments to be the
+//! second and the third after the kernel's code segment.
+//!
+//! # Safety
+//!
+//! The processor reads the tables for as long as the kernel runs; they are statics and never move.
+#![allow(unsafe_code)]
+
+use core::arch::{asm, global_asm};
+
+/// Selector of the kernel's code segment, for ring 0.
+pub const KERNEL_CODE: u16 = 0x08;
+const KERNEL_DATA: u16 = 0x10;
+/// Selector of the user's code segment.
+pub const USER_CODE: u16 = 0x18 | 3;
+/// Selector of the user's data and stack segment.
+pub const USER_DATA: u16 = 0x20 | 3;
+const TASK_STATE: u16 = 0x28;
+
+/// The MSR from which SYSEXIT derives the user's segments.
+const IA32_SYSENTER_CS: u32 = 0x174;
+/// CPUID leaf 1, EDX: SYSENTER and SYSEXIT exist.
+const CPUID_SEP: u32 = 1 << 11;
+
+/// The stack on which the processor enters the kernel from ring 3.
+#[repr(C, align(4096))]
+struct Stack([u8; 16384]);
+static mut INTERRUPT_STACK: Stack = Stack([0; 16384]);
+
+/// The part of the task state segment that is used: the stack for ring 0, and no I/O permission map,
+/// so that ring 3 has no port. Source: Intel manual, volume 3, section 8.2.1.
+#[repr(C)]
+struct TaskState {
+    back_link: u32,
+    esp0: u32,
+    ss0: u32,
+    other_registers: [u32; 22],
+    trap: u16,
+    io_map_base: u16,
+}
+
+const TASK_STATE_SIZE: u16 = size_of::<TaskState>() as u16;
+const _: () = assert!(TASK_STATE_SIZE == 104);
+
+static mut TASK: TaskState = TaskState {
+    back_link: 0,
+    esp0: 0,
+    ss0: KERNEL_DATA as u32,
+    other_registers: [0; 22],
+    trap: 0,
+    io_map_base: TASK_STATE_SIZE,
+};
+
+#[repr(C, align(4096))]
+struct Table([u64; 6]);
+
+/// Base 0, limit FFFFFFFF. The bytes from the fifth on: access rights (present, DPL, type), flags and
+/// the rest of the limit.
+const FLAT: u64 = 0x00CF_0000_0000_FFFF;
+const CODE: u64 = 0x9B << 40;
+const DATA: u64 = 0x93 << 40;
+const DPL_3: u64 = 3 << 45;
+
+static mut GDT: Table = Table([0, FLAT | CODE, FLAT | DATA, FLAT | CODE | DPL_3, FLAT | DATA | DPL_3, 0]);
+
+/// The operand of LGDT and LIDT.
+#[repr(C, packed)]
+pub struct TableRegister {
+    /// Offset of the table's last byte.
+    pub limit: u16,
+    /// Linear address of the table.
+    pub base: u32,
+}
+
+unsafe extern "C" {
+    fn load_segments(table: &TableRegister);
+}
+
+global_asm!(
+    r#"
+    .section .boot.text, "ax", @progbits
+    .globl load_segments
+load_segments:
+    mov eax, [esp + 4]
+    lgdt [eax]
+    mov eax, {kernel_data}
+    mov ds, eax
+    mov es, eax
+    mov ss, eax
+    xor eax, eax
+    mov fs, eax
+    mov gs, eax
+    push {kernel_code}
+    mov eax, offset .Lsegments_loaded
+    push eax
+    retf
+.Lsegments_loaded:
+    mov eax, {task_state}
+    ltr ax
+    ret
+    .text
+"#,
+    kernel_data = const KERNEL_DATA,
+    kernel_code = const KERNEL_CODE,
+    task_state = const TASK_STATE,
+);
+
+/// Replaces the loader's segments by the kernel's own.
+///
+/// # Safety
+///
+/// Called once, in ring 0, with flat segments loaded.
+#[unsafe(link_section = ".boot.text")]
+pub unsafe fn load() {
+    let task = &raw mut TASK;
+    let stack = &raw const INTERRUPT_STACK as u32;
+    // SAFETY: the processor does not use the segment before it is loaded below.
+    unsafe { (*task).esp0 = stack + size_of::<Stack>() as u32 };
+
+    let base = u64::from(task as u32);
+    let limit = u64::from(TASK_STATE_SIZE - 1);
+    let descriptor = limit | (base & 0xFF_FFFF) << 16 | 0x89 << 40 | (base >> 24) << 56;
+    let table = &raw mut GDT;
+    // SAFETY: nothing uses the table before it is loaded below.
+    unsafe { (*table).0[usize::from(TASK_STATE / 8)] = descriptor };
+
+    let register = TableRegister { limit: size_of::<Table>() as u16 - 1, base: table as u32 };
+    // SAFETY: the table is valid, and flat segments replace flat segments.
+    unsafe { load_segments(&register) };
+}
+
+/// Prepares SYSEXIT; returns whether the processor has it.
+///
+/// # Safety
+///
+/// Called in ring 0, on a processor with CPUID (a 486 of 1993 or later).
+#[unsafe(link_section = ".boot.text")]
+pub unsafe fn prepare_sysexit() -> bool {
+    if core::arch::x86::__cpuid(1).edx & CPUID_SEP == 0 {
+        return false;
+    }
+    // SAFETY: SEP says that the MSR exists; its value only says which segments SYSEXIT loads.
+    unsafe {
+        asm!(
+            "wrmsr",
+            in("ecx") IA32_SYSENTER_CS,
+            in("eax") u32::from(KERNEL_CODE),
+            in("edx") 0,
+            options(nostack, preserves_flags),
+        );
+    }
+    true
+}

@@ -1,0 +1,89 @@
+//! The report on the serial port: one record a line, the machine-readable ones starting with `@`.
+//!
+//! ```text
+//! @check ID ok
+//! @check ID fail WHAT: found VALUE, expected VALUE
+//! @figure ID INTEGER
+//! @end PASSED FAILED
+//! ```
+
+use core::fmt;
+
+use crate::exit::Code;
+use crate::serial::line;
+
+/// Counts the checks of a run.
+#[derive(Default)]
+pub struct Report {
+    passed: u32,
+    failed: u32,
+}
+
+/// One check while it runs: holds if all its expectations do.
+pub struct Check {
+    id: &'static str,
+    failures: u32,
+}
+
+/// How many failed expectations of one check are reported.
+const MOST_FAILURES: u32 = 5;
+
+impl Report {
+    /// Runs one check and reports what became of it.
+    pub fn check(&mut self, id: &'static str, check: impl FnOnce(&mut Check)) {
+        let mut outcome = Check { id, failures: 0 };
+        check(&mut outcome);
+        if outcome.failures != 0 {
+            self.failed += 1;
+        } else {
+            self.passed += 1;
+            line!("@check {id} ok");
+        }
+    }
+
+    /// Reports the totals; returns the code to exit with.
+    pub fn finish(self) -> Code {
+        line!("@end {} {}", self.passed, self.failed);
+        if self.failed == 0 { Code::Passed } else { Code::Failed }
+    }
+}
+
+impl Check {
+    /// Expects two values to be equal; returns whether they are.
+    pub fn equal<T: PartialEq + fmt::Debug>(&mut self, what: &str, found: T, expected: T) -> bool {
+        let equal = found == expected;
+        if !equal {
+            self.fail(format_args!("{what}: found {found:?}, expected {expected:?}"));
+        }
+        equal
+    }
+
+    /// Expects a number of at least `least`.
+    pub fn at_least(&mut self, what: &str, found: u32, least: u32) {
+        if found < least {
+            self.fail(format_args!("{what}: found {found}, expected at least {least}"));
+        }
+    }
+
+    /// Expects an operation to have succeeded.
+    pub fn succeeded<E: fmt::Display>(&mut self, what: &str, outcome: Result<(), E>) {
+        if let Err(error) = outcome {
+            self.fail(format_args!("{what}: {error}"));
+        }
+    }
+
+    /// Reports a failed expectation. The first decides the check; the others are for the reader.
+    fn fail(&mut self, details: fmt::Arguments<'_>) {
+        match self.failures {
+            0 => line!("@check {} fail {details}", self.id),
+            1..MOST_FAILURES => line!("{}: {details}", self.id),
+            _ => {}
+        }
+        self.failures += 1;
+    }
+}
+
+/// Reports a number.
+pub fn figure(id: &str, value: u32) {
+    line!("@figure {id} {value}");
+}

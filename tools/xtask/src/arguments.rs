@@ -1,0 +1,195 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use lexopt::{Arg, Error, Parser, ValueExt as _};
+
+use crate::command::boot::Selection;
+use crate::rom::Flavour;
+use crate::toolchain::Install;
+
+/// What the user asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// To print this text.
+    Help(&'static str),
+    /// To find or install the tools.
+    Setup(Install),
+    /// To boot the kernel.
+    Boot(Selection, Install),
+    /// To build and list the ROM.
+    Rom {
+        /// How to build it.
+        flavour: Flavour,
+        /// Where to write it.
+        output: Option<PathBuf>,
+        /// Whether tools may be installed.
+        install: Install,
+    },
+    /// To write the generated files.
+    Bless,
+    /// To run all tests.
+    Test(Install),
+}
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  boot   build the kernel and the ROM, boot them in QEMU, show what the kernel found
+  test   everything that must hold before a change is good
+  rom    build a ROM image and list it
+  bless  write the generated files anew
+  setup  find or install the compiler and QEMU; the other commands call it
+
+`cargo xtask COMMAND --help` says more.";
+
+const SETUP: &str = "\
+cargo xtask setup [--no-install]
+
+Finds a Rust compiler with `core` for i586-unknown-linux-gnu, a C compiler that links 32-bit
+programs, and QEMU. What is missing is downloaded as Debian packages and unpacked, without
+root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else ~/.cache/paravirt-vmi.
+Nothing is installed into the system.
+
+  --no-install  fail when something is missing";
+
+const BOOT: &str = "\
+cargo xtask boot [--on native|rom|all] [--no-install]
+
+Builds the kernel and the ROM, boots the kernel in QEMU, and prints a table of its checks and
+figures by environment, then the patched sites. Fails if any check did.
+
+  native     no ROM
+  rom        the ROM
+  rom-jump   a ROM that wants IRET and SYSEXIT to be jumps
+  rom-trace  a ROM that leaves one byte a call at the debug port
+  rom-off    the same, but the kernel is told not to use it
+
+  --on WHERE    native, rom (all environments with a ROM) or all (the default)
+  --no-install  fail when a tool is missing";
+
+const ROM: &str = "\
+cargo xtask rom [--trace] [--jump] [--output FILE] [--no-install]
+
+Builds the ROM and lists its header, its calls and their machine code.
+
+  --trace        each call first writes its number to port E9
+  --jump         IRET and SYSEXIT are answered with a jump instead of a call
+  --output FILE  where to write the image
+  --no-install   fail when a tool is missing";
+
+const BLESS: &str = "\
+cargo xtask bless
+
+Writes the files that are generated from the call table and the layouts, and says which changed.";
+
+const TEST: &str = "\
+cargo xtask test [--no-install]
+
+Formatting, lints, tests on the host, documentation, builds for i386, checks of machine code,
+and boots in QEMU with good and with bad ROMs. Fails if any of them does.
+
+  --no-install  fail when a tool is missing";
+
+/// Reads the command line.
+pub fn parse(mut parser: Parser) -> Result<Request, Error> {
+    let command = match parser.next()? {
+        None => return Ok(Request::Help(HELP)),
+        Some(Arg::Short('h') | Arg::Long("help")) => return Ok(Request::Help(HELP)),
+        Some(Arg::Value(command)) => command.string()?,
+        Some(argument) => return Err(argument.unexpected()),
+    };
+    let help = match command.as_str() {
+        "setup" => SETUP,
+        "boot" => BOOT,
+        "rom" => ROM,
+        "bless" => BLESS,
+        "test" => TEST,
+        _ => return Err(format!("there is no command {command:?}").into()),
+    };
+    let command = command.as_str();
+    let mut install = Install::Allowed;
+    let mut selection = Selection::All;
+    let mut flavour = Flavour::default();
+    let mut output = None;
+    while let Some(argument) = parser.next()? {
+        match (command, &argument) {
+            (_, Arg::Short('h') | Arg::Long("help")) => return Ok(Request::Help(help)),
+            ("setup" | "boot" | "rom" | "test", Arg::Long("no-install")) => {
+                install = Install::Refused;
+            }
+            ("boot", Arg::Long("on")) => {
+                let name = parser.value()?.string()?;
+                selection = Selection::parse(&name)
+                    .ok_or_else(|| format!("--on takes native, rom or all, not {name:?}"))?;
+            }
+            ("rom", Arg::Long("trace")) => flavour.trace = true,
+            ("rom", Arg::Long("jump")) => flavour.jump = true,
+            ("rom", Arg::Long("output")) => output = Some(parser.value()?.into()),
+            _ => return Err(argument.unexpected()),
+        }
+    }
+    Ok(match command {
+        "setup" => Request::Setup(install),
+        "boot" => Request::Boot(selection, install),
+        "rom" => Request::Rom { flavour, output, install },
+        "bless" => Request::Bless,
+        _ => Request::Test(install),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(words: &[&str]) -> Result<Request, String> {
+        parse(Parser::from_args(words)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn commands_have_defaults() {
+        assert_eq!(request(&["boot"]), Ok(Request::Boot(Selection::All, Install::Allowed)));
+        assert_eq!(request(&["setup"]), Ok(Request::Setup(Install::Allowed)));
+        assert_eq!(request(&["test"]), Ok(Request::Test(Install::Allowed)));
+        assert_eq!(request(&["bless"]), Ok(Request::Bless));
+    }
+
+    #[test]
+    fn options_are_taken_in_any_order() {
+        let expected = Request::Boot(Selection::Rom, Install::Refused);
+        assert_eq!(request(&["boot", "--on", "rom", "--no-install"]).as_ref(), Ok(&expected));
+        assert_eq!(request(&["boot", "--no-install", "--on=rom"]).as_ref(), Ok(&expected));
+        let flavour = Flavour { trace: true, jump: false };
+        let output = Some("x".into());
+        let expected = Request::Rom { flavour, output, install: Install::Allowed };
+        assert_eq!(request(&["rom", "--output", "x", "--trace"]), Ok(expected));
+    }
+
+    #[test]
+    fn every_command_explains_itself() {
+        assert_eq!(request(&[]), Ok(Request::Help(HELP)));
+        assert_eq!(request(&["--help"]), Ok(Request::Help(HELP)));
+        for (command, help) in
+            [("setup", SETUP), ("boot", BOOT), ("rom", ROM), ("bless", BLESS), ("test", TEST)]
+        {
+            assert_eq!(request(&[command, "--help"]), Ok(Request::Help(help)));
+            assert!(help.starts_with(&format!("cargo xtask {command}")));
+            assert!(HELP.contains(&format!("\n  {command} ")));
+        }
+    }
+
+    #[test]
+    fn unknown_words_are_named() {
+        for (words, word) in [
+            (&["fly"][..], "fly"),
+            (&["--fast"], "--fast"),
+            (&["boot", "now"], "now"),
+            (&["boot", "--on", "mars"], "mars"),
+            (&["bless", "--no-install"], "--no-install"),
+            (&["rom", "--on"], "--on"),
+        ] {
+            let error = request(words).unwrap_err();
+            assert!(error.contains(word) && !error.contains('\n'), "{error}");
+        }
+    }
+}

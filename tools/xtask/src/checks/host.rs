@@ -1,0 +1,91 @@
+//! The project's host half: formatting, lints, tests, documentation.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::artifact;
+use crate::suite::Finding;
+use crate::toolchain::{Compiler, cargo};
+
+/// The packages that are built for i386 only.
+const I386_PACKAGES: [&str; 4] = ["vmi-kernel", "vmi-rom", "siteless", "codegen"];
+
+/// All code is formatted.
+pub fn formatting() -> Result<Vec<Finding>> {
+    one("cargo fmt", cargo().args(["fmt", "--all", "--check"]))
+}
+
+/// The lints have nothing to say about any target of the default members.
+pub fn lints() -> Result<Vec<Finding>> {
+    one("cargo clippy", cargo().args(["clippy", "--all-targets", "--", "--deny", "warnings"]))
+}
+
+/// The same for the i386 packages; needs a compiler that clippy fits.
+pub fn i386_lints(compiler: &Compiler) -> Result<Vec<Finding>> {
+    let mut command = compiler.cargo("clippy");
+    command.args(["--profile", artifact::PROFILE]);
+    command.arg("--target-dir").arg(artifact::target_directory()?);
+    for package in I386_PACKAGES {
+        command.args(["--package", package]);
+    }
+    one("cargo clippy for i386", command.args(["--", "--deny", "warnings"]))
+}
+
+/// The documentation builds without a warning.
+pub fn documentation() -> Result<Vec<Finding>> {
+    let mut command = cargo();
+    command.args(["doc", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings");
+    one("cargo doc", &mut command)
+}
+
+/// The tests on the host; each counts.
+pub fn tests() -> Result<Vec<Finding>> {
+    let mut command = cargo();
+    command.args(["test", "--no-fail-fast"]).current_dir(artifact::workspace());
+    let output =
+        command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let findings: Vec<_> = text.lines().filter_map(test_result).collect();
+    let failed = findings.iter().any(|finding| finding.failure.is_some());
+    if !output.status.success() {
+        eprint!("{text}");
+        ensure!(failed, "cargo test failed ({})", output.status);
+    }
+    Ok(findings)
+}
+
+/// Reads a line like `test NAME ... ok` of a test program.
+fn test_result(line: &str) -> Option<Finding> {
+    let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
+    match result {
+        "ok" => Some(Finding::new(name, &[])),
+        "FAILED" => Some(Finding::new(name, &["see above".to_owned()])),
+        _ => None,
+    }
+}
+
+/// Runs a command that says itself what is wrong.
+fn one(name: &str, command: &mut Command) -> Result<Vec<Finding>> {
+    let status = command
+        .current_dir(artifact::workspace())
+        .stdin(Stdio::null())
+        .status()
+        .with_context(|| format!("cannot run {name}"))?;
+    let complaint = (!status.success()).then(|| format!("see above ({status})"));
+    Ok(vec![Finding::new(name, complaint.as_slice())])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_tests_are_read() {
+        assert_eq!(test_result("test a::b ... ok"), Some(Finding::new("a::b", &[])));
+        assert!(test_result("test src/lib.rs - irq (line 3) ... FAILED").unwrap().failure.is_some());
+        assert_eq!(test_result("test a ... ignored"), None);
+        assert_eq!(test_result("test result: ok. 3 passed; 0 failed"), None);
+        assert_eq!(test_result("running 3 tests"), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! `cargo xtask boot`: one kernel in each environment, and a table of what it found there.
+
+use anyhow::{Result, bail};
+use iced_x86::Mnemonic;
+
+use crate::artifact::{self, Package};
+use crate::disassembly;
+use crate::elf::Kernel;
+use crate::environment::{self, Environment, Roms, TRACED};
+use crate::outcome::Outcome;
+use crate::protocol::Report;
+use crate::table::Table;
+use crate::toolchain::{Install, Toolchain};
+
+/// The environment whose patched sites are listed.
+const PATCH_REPORT: &str = "rom";
+
+/// The environments to boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// Without a ROM.
+    Native,
+    /// With a ROM.
+    Rom,
+    /// Both.
+    All,
+}
+
+impl Selection {
+    /// The selection of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        match name {
+            "native" => Some(Self::Native),
+            "rom" => Some(Self::Rom),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
+
+    fn contains(self, environment: &Environment) -> bool {
+        match self {
+            Self::Native => environment.rom.is_none(),
+            Self::Rom => environment.rom.is_some(),
+            Self::All => true,
+        }
+    }
+}
+
+/// Boots the kernel and prints what it found.
+pub fn boot(selection: Selection, install: Install) -> Result<()> {
+    let toolchain = Toolchain::find(install)?;
+    let kernel = artifact::build(&toolchain.compiler, Package::KERNEL)?;
+    let kernel = Kernel::read(&kernel.path)?;
+    let mut roms = Roms::default();
+    let environments = environment::ALL.into_iter().filter(|found| selection.contains(found));
+    let outcomes = Outcome::of_all(environments, "boot", &kernel, &mut roms, &toolchain)?;
+    println!("kernel    {}", kernel.path.display());
+    println!("compiler  {}", toolchain.compiler.describe());
+    println!("emulator  {}", toolchain.emulator.describe());
+    println!("\n{}", summary(&outcomes));
+    for outcome in outcomes.iter().filter(|outcome| !outcome.report.is_vmi()) {
+        let backend = outcome.report.backend.as_deref().unwrap_or("no backend");
+        let reason = backend.strip_prefix("native ").unwrap_or(backend);
+        println!("{}: {reason}", outcome.environment.name);
+    }
+    if let Some(outcome) = outcomes.iter().find(|found| found.environment.name == PATCH_REPORT) {
+        println!("\n{}", patches(&outcome.report, &kernel));
+    }
+    let bad: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
+    for outcome in &bad {
+        print!("{}", complaint(outcome));
+    }
+    match bad.len() {
+        0 => Ok(()),
+        count => bail!("{count} of {} environments failed", outcomes.len()),
+    }
+}
+
+/// What is wrong with an outcome, and its log.
+pub fn complaint(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    let name = outcome.environment.name;
+    for problem in outcome.problems() {
+        text += &format!("{name}: {problem}\n");
+    }
+    for check in outcome.report.failures() {
+        text += &format!("{name}: {check}\n");
+    }
+    text + &outcome.run.log()
+}
+
+/// The table of checks and figures by environment.
+fn summary(outcomes: &[Outcome]) -> Table {
+    let names = outcomes.iter().map(|outcome| outcome.environment.name);
+    let mut table = Table::new(["check"].into_iter().chain(names));
+    let mut row = |name: &str, cell: &dyn Fn(&Outcome) -> Option<String>| {
+        let cells = outcomes.iter().map(|outcome| cell(outcome).unwrap_or_else(|| "-".to_owned()));
+        table.row([name.to_owned()].into_iter().chain(cells));
+    };
+    row("kernel", &|outcome| Some(outcome.hash.clone()));
+    row("backend", &|outcome| Some(outcome.report.backend.as_deref()?.split_whitespace().next()?.to_owned()));
+    for key in ["rom", "api", "ring"] {
+        row(key, &|outcome| outcome.report.backend_value(key).map(str::to_owned));
+    }
+    for id in in_order(outcomes, |report| report.checks.iter().map(|check| &check.id).collect()) {
+        row(&id, &|outcome| {
+            let check = outcome.report.checks.iter().find(|check| check.id == id)?;
+            Some(if check.failure.is_none() { "ok" } else { "FAIL" }.to_owned())
+        });
+    }
+    for id in in_order(outcomes, |report| report.figures.iter().map(|(id, _)| id).collect()) {
+        row(&id, &|outcome| Some(outcome.report.figure(&id)?.to_string()));
+    }
+    for call in TRACED {
+        row(&format!("traced {call}"), &|outcome| {
+            let traces = outcome.environment.rom.is_some_and(|flavour| flavour.trace);
+            traces.then(|| outcome.traced(call).to_string())
+        });
+    }
+    row("all", &|outcome| Some(if outcome.is_good() { "ok" } else { "FAIL" }.to_owned()));
+    table
+}
+
+/// All names that any report has, in the order of their first appearance.
+fn in_order(outcomes: &[Outcome], names: impl Fn(&Report) -> Vec<&String>) -> Vec<String> {
+    let mut found = Vec::<String>::new();
+    for name in outcomes.iter().flat_map(|outcome| names(&outcome.report)) {
+        if !found.contains(name) {
+            found.push(name.clone());
+        }
+    }
+    found
+}
+
+/// The table of calls that have sites, and that of the patched sites.
+fn patches(report: &Report, kernel: &Kernel) -> String {
+    let mut calls = Table::new(["call", "relocation", "target", "sites"]);
+    for record in report.calls.iter().filter(|record| record.sites > 0) {
+        let target = record.target.map_or("-".to_owned(), |target| format!("{target:08x}"));
+        let sites = record.sites.to_string();
+        calls.row([record.call.name(), &record.kind, &target, &sites]);
+    }
+    let headings = ["address", "call", "before", "after", "was", "is", "in"];
+    let mut sites = Table::new(headings);
+    for record in &report.sites {
+        sites.row([
+            format!("{:08x}", record.address),
+            record.call.name().to_owned(),
+            hex(&record.before),
+            hex(&record.after),
+            disassembly::line(&record.before, record.address),
+            after(&record.after, record.address),
+            kernel.place(record.address),
+        ]);
+    }
+    format!("{calls}\n{sites}")
+}
+
+/// A patched site's code up to the branch; behind a jump lies filling.
+fn after(bytes: &[u8], address: u32) -> String {
+    let instructions = disassembly::instructions(bytes, address);
+    let end = instructions.iter().position(|found| found.mnemonic() == Mnemonic::Jmp);
+    let shown = &instructions[..end.map_or(instructions.len(), |end| end + 1)];
+    shown.iter().map(disassembly::text).collect::<Vec<_>>().join("; ")
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,6 @@
+//! The commands, a file each.
+
+pub mod bless;
+pub mod boot;
+pub mod rom;
+pub mod test;

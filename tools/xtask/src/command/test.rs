@@ -1,0 +1,41 @@
+//! `cargo xtask test`: everything that must hold before a change is good.
+
+use anyhow::{Result, bail};
+
+use crate::artifact::Package;
+use crate::checks::{boots, builds, codegen, host, refusals, sensitive, siteless};
+use crate::environment::Roms;
+use crate::suite::Suite;
+use crate::toolchain::{Install, Toolchain};
+
+/// Runs all steps and prints what became of them.
+pub fn test(install: Install) -> Result<()> {
+    let toolchain = Toolchain::find(install)?;
+    let compiler = &toolchain.compiler;
+    let mut roms = Roms::default();
+    let mut suite = Suite::default();
+    eprintln!("Rust: {}\nemulator: {}", compiler.describe(), toolchain.emulator.describe());
+
+    suite.step("formatting", host::formatting);
+    suite.step("lints", host::lints);
+    if compiler.is_active() {
+        suite.step("lints for i386", || host::i386_lints(compiler));
+    } else {
+        eprintln!("=== lints for i386: not possible, the active toolchain has no `core` for i386");
+    }
+    suite.step("tests on the host", host::tests);
+    suite.step("documentation", host::documentation);
+    suite.step("builds for i386", || builds::builds(compiler));
+    suite.step("machine code: interrupt flag", || sensitive::sensitive(compiler));
+    suite.step("machine code: order of stores", || codegen::codegen(compiler));
+    suite.step("boots", || boots::boots(&toolchain, &mut roms, Package::KERNEL));
+    suite.step("boots, indirect", || boots::boots(&toolchain, &mut roms, Package::INDIRECT_KERNEL));
+    suite.step("boots without sites", || siteless::siteless(&toolchain, &mut roms));
+    suite.step("refusals", || refusals::refusals(&toolchain, &mut roms));
+
+    println!("\n{suite}");
+    match suite.totals().1 {
+        0 => Ok(()),
+        failed => bail!("{failed} checks failed"),
+    }
+}

@@ -1,0 +1,106 @@
+//! A linked kernel: its code, its symbols and its sites.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow};
+use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf};
+use paravirt_vmi::site::{Site, SiteTable};
+use sha2::{Digest as _, Sha256};
+
+/// The section that holds the site records.
+const SITES: &str = "vmi_sites";
+
+/// A kernel's ELF file, read.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// The start of the SHA-256 of the file, in hexadecimal.
+    pub hash: String,
+    /// The sections with instructions.
+    pub code: Vec<Section>,
+    /// The sites that its records name, in the order of the records.
+    pub sites: Vec<Site>,
+    /// Functions and labels in sections with instructions, by address.
+    pub symbols: Vec<Symbol>,
+}
+
+/// A section with instructions.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Name.
+    pub name: String,
+    /// Linear address.
+    pub address: u32,
+    /// Contents.
+    pub bytes: Vec<u8>,
+}
+
+/// A named place in the code.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    /// Demangled name.
+    pub name: String,
+    /// Linear address.
+    pub address: u32,
+    /// Whether it is known to be a function.
+    pub is_function: bool,
+}
+
+impl Kernel {
+    /// Reads a kernel.
+    pub fn read(path: &Path) -> Result<Self> {
+        let data = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Self::parse(path, &data).with_context(|| format!("{} is not a kernel", path.display()))
+    }
+
+    fn parse(path: &Path, data: &[u8]) -> Result<Self> {
+        let file = File::parse(data)?;
+        let is_code = |flags: SectionFlags| matches!(flags, SectionFlags::Elf { sh_flags } if sh_flags & u64::from(elf::SHF_EXECINSTR) != 0);
+        let mut code = Vec::new();
+        let mut indices = Vec::new();
+        for section in file.sections().filter(|section| is_code(section.flags())) {
+            indices.push(section.index());
+            code.push(Section {
+                name: section.name()?.to_owned(),
+                address: u32::try_from(section.address())?,
+                bytes: section.data()?.to_vec(),
+            });
+        }
+        let mut symbols = Vec::new();
+        for symbol in file.symbols() {
+            let in_code = symbol.section_index().is_some_and(|index| indices.contains(&index));
+            let is_place =
+                matches!(symbol.kind(), SymbolKind::Text | SymbolKind::Label | SymbolKind::Unknown);
+            let name = symbol.name().unwrap_or_default();
+            if in_code && is_place && !name.is_empty() && !name.starts_with(".L") {
+                let name = format!("{:#}", rustc_demangle::demangle(name));
+                let is_function = symbol.kind() == SymbolKind::Text;
+                symbols.push(Symbol { name, address: u32::try_from(symbol.address())?, is_function });
+            }
+        }
+        // Of several at one address the last is taken: a function rather than a label.
+        symbols.sort_by_key(|symbol| (symbol.address, symbol.is_function));
+        let mut sites = Vec::new();
+        if let Some(section) = file.section_by_name(SITES) {
+            let table = SiteTable::from_bytes(u32::try_from(section.address())?, section.data()?);
+            for site in table.map_err(|error| anyhow!("{error}"))?.iter() {
+                sites.push(site.map_err(|error| anyhow!("{error}"))?);
+            }
+        }
+        let digest = Sha256::digest(data);
+        let hash = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { path: path.to_owned(), hash, code, sites, symbols })
+    }
+
+    /// The place that an address belongs to: `name+offset` of the symbol at or before it.
+    pub fn place(&self, address: u32) -> String {
+        let index = self.symbols.partition_point(|symbol| symbol.address <= address);
+        match index.checked_sub(1).map(|index| &self.symbols[index]) {
+            Some(symbol) if symbol.address == address => symbol.name.clone(),
+            Some(symbol) => format!("{}+{:#x}", symbol.name, address - symbol.address),
+            None => "no symbol".to_owned(),
+        }
+    }
+}

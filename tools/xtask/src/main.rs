@@ -1,0 +1,55 @@
+//! `cargo xtask`: builds, boots and tests the project.
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod artifact;
+mod checks;
+mod command;
+mod disassembly;
+mod elf;
+mod environment;
+mod outcome;
+mod parallel;
+mod process;
+mod protocol;
+mod qemu;
+mod rom;
+mod suite;
+mod table;
+mod toolchain;
+
+use std::process::ExitCode;
+
+use arguments::Request;
+
+fn main() -> ExitCode {
+    let request = match arguments::parse(lexopt::Parser::from_env()) {
+        Ok(request) => request,
+        Err(error) => {
+            eprintln!("{error} (see `cargo xtask --help`)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(request) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(request: Request) -> anyhow::Result<()> {
+    match request {
+        Request::Help(text) => {
+            println!("{text}");
+            Ok(())
+        }
+        Request::Setup(install) => toolchain::setup(install),
+        Request::Boot(selection, install) => command::boot::boot(selection, install),
+        Request::Rom { flavour, output, install } => command::rom::rom(flavour, output, install),
+        Request::Bless => command::bless::bless(),
+        Request::Test(install) => command::test::test(install),
+    }
+}

@@ -1,0 +1,173 @@
+//! One run of a kernel in QEMU.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::artifact;
+use crate::process::{self, Ending};
+use crate::toolchain::Emulator;
+
+/// A run that takes longer is killed.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub struct Machine<'a> {
+    /// Name of the run; its files are kept in a directory of this name.
+    pub name: &'a str,
+    /// The kernel, an ELF with a multiboot header.
+    pub kernel: &'a Path,
+    /// The kernel's command line.
+    pub command_line: &'a str,
+    /// Option ROMs, in the order in which the firmware finds them.
+    pub roms: Vec<&'a [u8]>,
+    /// How long it may run.
+    pub limit: Duration,
+}
+
+impl<'a> Machine<'a> {
+    /// A machine with nothing but a kernel.
+    pub fn new(name: &'a str, kernel: &'a Path) -> Self {
+        Self { name, kernel, command_line: "", roms: Vec::new(), limit: LIMIT }
+    }
+
+    /// Boots the machine and waits until it stops.
+    pub fn run(&self, emulator: &Emulator) -> Result<Run> {
+        let directory = artifact::target_directory()?.join("runs").join(self.name);
+        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        let file = |name: &str| directory.join(name);
+        let serial = file("serial.log");
+        let debug = file("debug.bin");
+        let messages = file("qemu.log");
+        for path in [&serial, &debug] {
+            fs::write(path, [])?;
+        }
+        let mut command = emulator.command();
+        command
+            .args(["-machine", "pc", "-m", "64", "-nodefaults", "-no-user-config", "-no-reboot"])
+            .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
+            // Instructions are counted, so that every run is the same.
+            .args(["-accel", "tcg", "-icount", "shift=0,sleep=off"])
+            .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
+            .args(["-serial", "chardev:serial", "-chardev"])
+            .arg(chardev("serial", &serial))
+            .args(["-device", "isa-debugcon,iobase=0xe9,chardev=debug", "-chardev"])
+            .arg(chardev("debug", &debug))
+            .arg("-kernel")
+            .arg(self.kernel);
+        if !self.command_line.is_empty() {
+            command.args(["-append", self.command_line]);
+        }
+        for (index, rom) in self.roms.iter().enumerate() {
+            let path = file(&format!("{index}.rom"));
+            fs::write(&path, rom)?;
+            command.arg("-option-rom").arg(path);
+        }
+        let output = fs::File::create(&messages)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let ending = process::run_until(&mut command, self.limit)?;
+        Ok(Run {
+            ending: Stop::from(ending, self.limit),
+            serial: String::from_utf8_lossy(&fs::read(&serial)?).into_owned(),
+            debug: fs::read(&debug)?,
+            messages: String::from_utf8_lossy(&fs::read(&messages)?).into_owned(),
+            directory,
+        })
+    }
+}
+
+/// A character device that writes to a file; a comma in the path is doubled.
+fn chardev(id: &str, path: &Path) -> String {
+    format!("file,id={id},path={}", path.display().to_string().replace(',', ",,"))
+}
+
+/// Why a machine stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The kernel wrote this code to the debug-exit port.
+    Kernel(u8),
+    /// QEMU ended with an exit status that no kernel can cause, or by a signal.
+    Emulator(Option<i32>),
+    /// It was still running at the end of its time, which was this long.
+    TimedOut(Duration),
+}
+
+impl Stop {
+    /// The code with which the kernel says that all checks passed.
+    pub const PASSED: Self = Self::Kernel(0x10);
+    /// The code with which the kernel says that some check failed.
+    pub const FAILED: Self = Self::Kernel(0x11);
+    /// The code with which the kernel says that it panicked.
+    pub const PANICKED: Self = Self::Kernel(0x12);
+
+    fn from(ending: Ending, limit: Duration) -> Self {
+        match ending {
+            Ending::TimedOut => Self::TimedOut(limit),
+            // isa-debug-exit: exit status 2 * code + 1
+            Ending::Exited(Some(status)) if status & 1 == 1 && status > 1 => {
+                u8::try_from(status >> 1).map_or(Self::Emulator(Some(status)), Self::Kernel)
+            }
+            Ending::Exited(status) => Self::Emulator(status),
+        }
+    }
+
+    /// What happened, for people.
+    pub fn describe(self) -> String {
+        match self {
+            Self::PASSED => "all checks passed".to_owned(),
+            Self::FAILED => "the kernel says that a check failed".to_owned(),
+            Self::PANICKED => "the kernel panicked".to_owned(),
+            Self::Kernel(code) => format!("the kernel ended with the unknown code {code:#04x}"),
+            Self::Emulator(Some(0)) => "the machine was reset (triple fault?)".to_owned(),
+            Self::Emulator(Some(status)) => format!("QEMU ended with exit status {status}"),
+            Self::Emulator(None) => "QEMU was ended by a signal".to_owned(),
+            Self::TimedOut(limit) => format!("no end after {} s", limit.as_secs()),
+        }
+    }
+}
+
+/// What a run left.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Why the machine stopped.
+    pub ending: Stop,
+    /// What it wrote to the serial port.
+    pub serial: String,
+    /// What it wrote to the debug port E9, where the tracing ROM leaves one byte a call.
+    pub debug: Vec<u8>,
+    /// What QEMU itself had to say.
+    pub messages: String,
+    /// Where all that is kept.
+    pub directory: PathBuf,
+}
+
+impl Run {
+    /// The end of the serial log and QEMU's messages, for people who look for an error.
+    pub fn log(&self) -> String {
+        format!("--- {}/serial.log\n{}\n{}", self.directory.display(), self.serial, self.messages)
+            .trim_end()
+            .to_owned()
+            + "\n---\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_statuses_are_the_kernels_codes() {
+        let stop = |status| Stop::from(Ending::Exited(Some(status)), LIMIT);
+        assert_eq!(stop(33), Stop::PASSED);
+        assert_eq!(stop(35), Stop::FAILED);
+        assert_eq!(stop(37), Stop::PANICKED);
+        assert_eq!(stop(0), Stop::Emulator(Some(0)));
+        assert_eq!(stop(1), Stop::Emulator(Some(1)));
+        assert_eq!(Stop::from(Ending::Exited(None), LIMIT), Stop::Emulator(None));
+        assert_eq!(Stop::from(Ending::TimedOut, LIMIT), Stop::TimedOut(LIMIT));
+    }
+}

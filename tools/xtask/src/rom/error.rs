@@ -1,0 +1,133 @@
+//! Why a linked ROM is not a usable image.
+
+use std::fmt;
+
+use paravirt_vmi_abi::{Call, RelocationKind};
+
+/// Why a linked ROM is not a usable image. All offsets count from the start of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The file cannot be read as an object file.
+    Unreadable {
+        /// The reader's reason.
+        reason: String,
+    },
+    /// The file is not for i386.
+    WrongMachine {
+        /// The machine it is for.
+        machine: String,
+    },
+    /// A symbol is not defined.
+    SymbolMissing {
+        /// Its name.
+        name: String,
+    },
+    /// A symbol does not lie inside the image, or not with its whole size.
+    SymbolOutside {
+        /// Its name.
+        name: String,
+        /// Its address.
+        address: u64,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// No section with contents holds the image from `rom_start` to `rom_end`.
+    NoContents {
+        /// Address of `rom_start`.
+        start: u64,
+        /// Address of `rom_end`.
+        end: u64,
+    },
+    /// The section that holds the image is writable.
+    Writable {
+        /// The section's name.
+        section: String,
+    },
+    /// The linker did not keep the relocations, so the image cannot be checked.
+    NoRelocations,
+    /// A field of the image depends on the address at which the image is linked.
+    NotPositionIndependent {
+        /// Offset of the field.
+        offset: u64,
+        /// ELF relocation type.
+        kind: u32,
+    },
+    /// The image is longer than 127 units of 512 bytes.
+    TooLong {
+        /// Length in bytes, without padding.
+        length: usize,
+    },
+    /// The PCI data structure does not lie inside the image.
+    PciOutside {
+        /// Its offset, as the header has it.
+        offset: usize,
+    },
+    /// The relocation table does not have one entry for each call.
+    TableSize {
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The relocation table gives an answer that the interface does not allow for the call.
+    KindNotAllowed {
+        /// The call.
+        call: Call,
+        /// The answer.
+        kind: RelocationKind,
+    },
+    /// An entry of the relocation table does not lead to the code of its call.
+    WrongTarget {
+        /// The call.
+        call: Call,
+        /// Where the entry leads.
+        target: u32,
+        /// Where the call's code lies.
+        code: u32,
+    },
+    /// A call has code, but the relocation table does not provide it.
+    NotProvided {
+        /// The call.
+        call: Call,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unreadable { reason } => write!(f, "not an object file: {reason}"),
+            Self::WrongMachine { machine } => write!(f, "an object file for {machine}, not for i386"),
+            Self::SymbolMissing { name } => write!(f, "the symbol {name} is not defined"),
+            Self::SymbolOutside { name, address, size } => {
+                write!(f, "the symbol {name} at {address:#x}, {size} bytes, is outside the image")
+            }
+            Self::NoContents { start, end } => {
+                write!(f, "no section with contents holds the image from {start:#x} to {end:#x}")
+            }
+            Self::Writable { section } => write!(f, "the section {section} of the image is writable"),
+            Self::NoRelocations => {
+                f.write_str("the file has no relocations for the image: link it with --emit-relocs")
+            }
+            Self::NotPositionIndependent { offset, kind } => write!(
+                f,
+                "the field at offset {offset:#x} is not position independent: relocation type {kind}"
+            ),
+            Self::TooLong { length } => write!(f, "{length} bytes are too long for a ROM of 127 units"),
+            Self::PciOutside { offset } => {
+                write!(f, "the PCI data structure at offset {offset:#x} is outside the image")
+            }
+            Self::TableSize { size } => {
+                write!(f, "the relocation table has {size} bytes, not 8 for each of {} calls", Call::COUNT)
+            }
+            Self::KindNotAllowed { call, kind } => {
+                write!(f, "the relocation table answers {kind} for {call}, which no guest can use")
+            }
+            Self::WrongTarget { call, target, code } => {
+                write!(f, "the relocation table has {call} at offset {target:#x}, its code is at {code:#x}")
+            }
+            Self::NotProvided { call } => {
+                write!(f, "{call} has code, but the relocation table answers NONE")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,236 @@
+//! What `cargo xtask rom` prints of an image.
+
+use std::fmt::{self, Write};
+use std::mem::offset_of;
+
+use paravirt_vmi_abi::header::ROM_LENGTH_UNIT;
+use paravirt_vmi_abi::layout::{Layout, StructLayout};
+use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RelocationKind, RomHeader};
+
+use super::image::Image;
+use super::{code, field};
+
+/// The image as text: its header and tables field by field, and the code of every entry.
+///
+/// The fields are shown as they are, right or wrong; what lies outside the image is said to do so.
+pub fn listing(image: &Image) -> String {
+    let mut text = String::new();
+    write_listing(&mut text, image).expect("writing to a String does not fail");
+    text
+}
+
+fn write_listing(text: &mut String, image: &Image) -> fmt::Result {
+    let bytes = image.bytes();
+    write_size(text, bytes)?;
+    write_structure(text, bytes, 0, RomHeader::LAYOUT)?;
+    write_text(text, bytes, offset_of!(RomHeader, license_offset), "licence")?;
+    let follow = |field| field::read_offset(bytes, field).unwrap_or_default();
+    let pci = follow(offset_of!(RomHeader, pci_header_offset));
+    write_structure(text, bytes, pci, PciDataStructure::LAYOUT)?;
+    let pnp = follow(offset_of!(RomHeader, pnp_header_offset));
+    write_structure(text, bytes, pnp, PnpExpansionHeader::LAYOUT)?;
+    if pnp != 0 {
+        let manufacturer = offset_of!(PnpExpansionHeader, manufacturer_offset);
+        write_text(text, bytes, pnp + manufacturer, "manufacturer")?;
+        let product = offset_of!(PnpExpansionHeader, product_offset);
+        write_text(text, bytes, pnp + product, "product")?;
+    }
+    write_relocations(text, image)?;
+    write_code(text, image)
+}
+
+/// Length and checksum.
+fn write_size(text: &mut String, bytes: &[u8]) -> fmt::Result {
+    let stated = bytes.get(offset_of!(RomHeader, rom_length)).copied().unwrap_or_default();
+    let stated = usize::from(stated) * ROM_LENGTH_UNIT as usize;
+    let length = match stated == bytes.len() {
+        true => "as the header says".to_owned(),
+        false => format!("but the header says {stated}"),
+    };
+    let sum = match field::sum(bytes) {
+        0 => "ok".to_owned(),
+        sum => format!("wrong, the bytes add up to {sum:#04x}"),
+    };
+    writeln!(text, "{} bytes, {length}; checksum {sum}", bytes.len())
+}
+
+/// One structure: offset in the image, bytes, name, value and meaning of each field.
+fn write_structure(text: &mut String, bytes: &[u8], offset: usize, layout: &StructLayout) -> fmt::Result {
+    if offset == 0 && layout.name != RomHeader::LAYOUT.name {
+        return writeln!(text, "\n{}: none", layout.name);
+    }
+    writeln!(text, "\n{} at {offset:#06x}", layout.name)?;
+    for layout in layout.fields {
+        let start = offset + layout.offset;
+        let Some(field) = bytes.get(start..start + layout.size) else {
+            writeln!(text, "  {start:04x}  outside the image{:9}{}", "", layout.name)?;
+            continue;
+        };
+        let value = match (layout.elements, field::read(bytes, start, layout.size)) {
+            (None, Some(value)) => format!("{value:#0width$x}", width = 2 + 2 * layout.size),
+            _ => printable(field),
+        };
+        let meaning = layout.documentation.lines().next().unwrap_or_default().trim();
+        writeln!(
+            text,
+            "  {start:04x}  {:24}  {:19}  {value:10}  {meaning}",
+            hexadecimal(field),
+            layout.name,
+        )?;
+    }
+    Ok(())
+}
+
+/// The bytes in hexadecimal, the first eight of them.
+fn hexadecimal(bytes: &[u8]) -> String {
+    let shown = &bytes[..bytes.len().min(8)];
+    let mut text: Vec<_> = shown.iter().map(|byte| format!("{byte:02x}")).collect();
+    if shown.len() < bytes.len() {
+        text.pop();
+        text.push("..".to_owned());
+    }
+    text.join(" ")
+}
+
+/// The bytes as text, if they are text.
+fn printable(bytes: &[u8]) -> String {
+    match bytes.iter().all(u8::is_ascii_graphic) {
+        true => format!("\"{}\"", bytes.escape_ascii()),
+        false => String::new(),
+    }
+}
+
+/// The string to which the offset at `place` leads.
+fn write_text(text: &mut String, bytes: &[u8], place: usize, name: &str) -> fmt::Result {
+    match field::read_offset(bytes, place) {
+        None => writeln!(text, "  {name}: no offset inside the image"),
+        Some(0) => writeln!(text, "  {name}: none"),
+        Some(offset) => match field::read_text(bytes, offset) {
+            Some(string) => writeln!(text, "  {offset:04x}  {name} \"{string}\""),
+            None => writeln!(text, "  {offset:04x}  {name}: does not end inside the image"),
+        },
+    }
+}
+
+/// The relocations that are not NONE, and how many are.
+fn write_relocations(text: &mut String, image: &Image) -> fmt::Result {
+    let bytes = image.bytes();
+    match field::read(bytes, image.init_status_offset(), 4) {
+        Some(status) => writeln!(text, "\nvmi_init returns {status:#x}")?,
+        None => writeln!(text, "\nthe status of vmi_init lies outside the image")?,
+    }
+    let (none, provided): (Vec<_>, Vec<_>) =
+        image.relocations().partition(|entry| entry.kind == RelocationKind::NONE);
+    writeln!(text, "\nrelocations at {:#06x}", image.relocations_offset())?;
+    for entry in &provided {
+        let place = match usize::try_from(entry.target).is_ok_and(|target| target < bytes.len()) {
+            true => "",
+            false => "  outside the image",
+        };
+        writeln!(
+            text,
+            "  {:2}  {:18}  {:8}  {:04x}{place}",
+            entry.call.number(),
+            entry.call,
+            entry.kind,
+            entry.target,
+        )?;
+    }
+    writeln!(text, "  {} of {} calls are answered NONE", none.len(), Call::COUNT)
+}
+
+/// The code at the two fixed offsets and of every function.
+fn write_code(text: &mut String, image: &Image) -> fmt::Result {
+    let bytes = image.bytes();
+    for (name, offset) in [
+        ("vmi_init", offset_of!(RomHeader, vmi_init)),
+        ("GetRelocationInfo", offset_of!(RomHeader, get_relocation)),
+    ] {
+        writeln!(text, "\n{name} at {offset:#06x}")?;
+        code::write_first(text, bytes, offset)?;
+    }
+    for symbol in image.symbols() {
+        if symbol.name == "rom_vmi_init"
+            || symbol.name == "rom_get_relocation"
+            || symbol.name.starts_with("vmi_")
+        {
+            let call = Call::all().find(|&call| image.entry(call) == Some(symbol));
+            let number = call.map(|call| format!(", call {}", call.number())).unwrap_or_default();
+            writeln!(text, "\n{} at {:#06x}{number}", symbol.name, symbol.offset)?;
+            code::write(text, bytes, symbol.offset, symbol.size)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Bend;
+    use super::super::fixture::{self, Fixture};
+    use super::*;
+
+    fn image() -> Image {
+        Image::from_elf(&Fixture::new().elf()).unwrap()
+    }
+
+    /// The lines that contain `part`, with single blanks.
+    fn lines(text: &str, part: &str) -> Vec<String> {
+        let lines = text.lines().filter(|line| line.contains(part));
+        lines.map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+    }
+
+    #[test]
+    fn every_field_is_shown_with_its_offset_and_its_value() {
+        let text = listing(&image());
+        let shown = lines(&text, " vrom_signature ");
+        assert!(shown[0].starts_with("0008 63 56 6d 69 vrom_signature 0x696d5663 "), "{shown:?}");
+        let shown = lines(&text, " vendor_id ");
+        assert!(shown[0].starts_with("00a8 ad 15 vendor_id 0x15ad "), "{shown:?}");
+        assert_eq!(lines(&text, "licence \""), ["00bc licence \"GPL v2\""]);
+        assert_eq!(lines(&text, "manufacturer \""), ["00c4 manufacturer \"fixture\""]);
+        assert_eq!(lines(&text, "  product:"), ["product: none"]);
+    }
+
+    #[test]
+    fn the_provided_calls_are_shown_and_the_others_counted() {
+        let text = listing(&image());
+        let iret = fixture::code_of(Call::IRET);
+        assert_eq!(lines(&text, " IRET "), [format!("33 IRET CALL_REL {iret:04x}")]);
+        assert_eq!(lines(&text, "answered NONE"), ["67 of 74 calls are answered NONE"]);
+        let heading = format!("vmi_IRET at {iret:#06x}, call 33");
+        let code = text.lines().skip_while(|&line| line != heading).skip(1).take(2);
+        let code: Vec<_> = code.map(|line| line.split_whitespace().last().unwrap()).collect();
+        assert_eq!(code, ["cli", "ret"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_image_is_shown() {
+        let shown = |bend, part| lines(&listing(&image().bend(bend)), part).concat();
+        assert!(listing(&image()).starts_with("1024 bytes, as the header says; checksum ok\n"));
+        assert!(shown(Bend::Checksum, "checksum").contains("wrong, the bytes add up to 0x01"));
+        assert!(shown(Bend::LengthZero, "checksum").contains("but the header says 0;"));
+        assert_eq!(shown(Bend::PciMissing, "PciData"), "PciDataStructure: none");
+        assert!(shown(Bend::PciOutside, " reserved").contains("outside the image"));
+        assert!(shown(Bend::LicenseOutside, "licence").ends_with("does not end inside the image"));
+        assert!(shown(Bend::TargetOutside, " Disable").ends_with("0400 outside the image"));
+        assert!(shown(Bend::InitFails, "vmi_init returns").ends_with("0xffffffff"));
+    }
+
+    #[test]
+    fn no_bytes_make_the_listing_panic() {
+        let image = image();
+        for length in 0..image.bytes().len() {
+            let cut = image.with_bytes(image.bytes()[..length].to_vec());
+            assert!(listing(&cut).starts_with(&format!("{length} bytes")));
+        }
+        let mut state: u32 = 1;
+        for _ in 0..1000 {
+            let bytes = image.bytes().iter().map(|_| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                (state >> 24) as u8
+            });
+            let image = image.with_bytes(bytes.collect());
+            assert!(listing(&image).starts_with("1024 bytes"));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Compiler and emulator out of Debian's packages, unpacked into the cache directory.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+
+use super::apt::{self, Apt, Package};
+use super::cache;
+use crate::process;
+
+/// Name of the compiler's installation, and of the script in it that runs the compiler.
+const COMPILER: &str = "rustc";
+
+/// Name of the emulator's installation, and of the script in it that runs the emulator.
+const EMULATOR: &str = "qemu-system-i386";
+
+/// Packages with a recent compiler and the source of `core`, the preferred ones first.
+const COMPILER_PACKAGES: [&[&str]; 2] =
+    [&["rustc-web", "rust-web-src", "libstd-rust-web-dev"], &["rustc", "rust-src", "libstd-rust-dev"]];
+
+/// The oldest compiler that builds the project.
+const OLDEST_COMPILER: [u32; 2] = [1, 85];
+
+/// Where firmware lies in Debian's packages.
+const FIRMWARE: [&str; 2] = ["usr/share/qemu", "usr/share/seabios"];
+
+/// The unpacked compiler, if it is there and runs.
+pub fn compiler() -> Result<Option<PathBuf>> {
+    Ok(cache::find(COMPILER, is_compiler)?.map(|path| path.join(COMPILER)))
+}
+
+/// The unpacked emulator, if it is there and runs.
+pub fn emulator() -> Result<Option<PathBuf>> {
+    Ok(cache::find(EMULATOR, is_emulator)?.map(|path| path.join(EMULATOR)))
+}
+
+/// Downloads and unpacks the compiler and the source of `core`.
+pub fn install_compiler() -> Result<PathBuf> {
+    require_apt("run `rustup target add i586-unknown-linux-gnu`")?;
+    let path = cache::install(COMPILER, is_compiler, |directory| {
+        install(directory, "a Rust compiler and the source of `core`", |apt| {
+            let mut last = None;
+            for names in COMPILER_PACKAGES {
+                match apt.resolve(names).and_then(recent_enough) {
+                    Ok(packages) => return Ok(packages),
+                    Err(error) => last = Some(error),
+                }
+            }
+            match last {
+                Some(error) => Err(error.context("run `rustup target add i586-unknown-linux-gnu`")),
+                None => bail!("no packages to try"),
+            }
+        })?;
+        let root = directory.join("root");
+        write_script(directory, COMPILER, &root.join("usr/bin/rustc"), &[])
+    })?;
+    Ok(path.join(COMPILER))
+}
+
+/// Downloads and unpacks the emulator.
+pub fn install_emulator() -> Result<PathBuf> {
+    require_apt("install QEMU's emulator for i386 (`qemu-system-i386`)")?;
+    let path = cache::install(EMULATOR, is_emulator, |directory| {
+        install(directory, "QEMU", |apt| apt.resolve(&["qemu-system-x86", "seabios"]))?;
+        let root = directory.join("root");
+        // The file in usr/bin may be a script that names the real program by its absolute path.
+        let candidates = ["usr/libexec/qemu-system-i386", "usr/bin/qemu-system-i386"];
+        let program = candidates.iter().map(|path| root.join(path)).find(|path| path.exists());
+        let program = program.context("the package qemu-system-x86 has no qemu-system-i386")?;
+        let firmware: Vec<_> = FIRMWARE.into_iter().filter(|path| root.join(path).exists()).collect();
+        write_script(directory, EMULATOR, &program, &firmware)
+    })?;
+    Ok(path.join(EMULATOR))
+}
+
+/// Whether `core` can be built with what lies in `directory`.
+fn is_compiler(directory: &Path) -> bool {
+    directory.join("root/usr/lib/rustlib/src/rust/library/core/src/lib.rs").exists()
+        && process::succeeds(Command::new(directory.join(COMPILER)).arg("--version"))
+}
+
+/// Whether the emulator in `directory` runs.
+fn is_emulator(directory: &Path) -> bool {
+    process::succeeds(Command::new(directory.join(EMULATOR)).arg("--version"))
+}
+
+fn require_apt(otherwise: &str) -> Result<()> {
+    if Apt::exists() { Ok(()) } else { bail!("there is no apt-get on this machine: {otherwise}") }
+}
+
+/// Resolves, downloads and unpacks into `directory`/root, and keeps a list of the packages.
+fn install(directory: &Path, what: &str, resolve: impl FnOnce(&Apt) -> Result<Vec<Package>>) -> Result<()> {
+    let cache = cache::directory()?;
+    eprintln!("setting up {what}: Debian's packages, unpacked in {}", cache.display());
+    eprintln!("reading the package lists");
+    let state = directory.join("apt");
+    let apt = Apt::new(state.clone())?;
+    let packages = resolve(&apt)?;
+    let root = directory.join("root");
+    apt.unpack(&packages, &root)?;
+    fs::remove_dir_all(state)?;
+    for unused in ["usr/share/doc", "usr/share/man", "usr/share/lintian"] {
+        let path = root.join(unused);
+        if path.exists() {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    let list: String =
+        packages.iter().map(|package| format!("{} {}\n", package.name, package.version)).collect();
+    fs::write(directory.join("packages"), list)?;
+    Ok(())
+}
+
+/// Refuses a set of packages whose compiler is too old.
+fn recent_enough(packages: Vec<Package>) -> Result<Vec<Package>> {
+    let compiler = packages.iter().find(|package| package.name.starts_with("rustc"));
+    let version = &compiler.context("no compiler among the packages")?.version;
+    if apt::upstream(version)?.as_slice() < OLDEST_COMPILER.as_slice() {
+        bail!("the archive's Rust compiler is too old: {version}");
+    }
+    Ok(packages)
+}
+
+/// Writes a script that runs `program` with the unpacked libraries, wherever `directory` lies.
+///
+/// The variable that names the libraries is set for the program alone.
+fn write_script(directory: &Path, name: &str, program: &Path, firmware: &[&str]) -> Result<()> {
+    let root = directory.join("root");
+    let relative = |path: &Path| -> Result<String> {
+        let path = path.strip_prefix(directory).context("a path outside the installation")?;
+        Ok(format!("$here/{}", path.display()))
+    };
+    let mut libraries = Vec::new();
+    for parent in ["lib", "usr/lib"] {
+        find_libraries(&root.join(parent), 2, &mut libraries)?;
+    }
+    let libraries: Vec<_> = libraries.iter().map(|path| relative(path)).collect::<Result<_, _>>()?;
+    let firmware: Vec<_> = firmware
+        .iter()
+        .map(|path| Ok(format!(" -L \"{}\"", relative(&root.join(path))?)))
+        .collect::<Result<_>>()?;
+    let script = format!(
+        "#!/bin/sh\nhere=${{0%/*}}\nLD_LIBRARY_PATH=\"{}\" exec \"{}\"{} \"$@\"\n",
+        libraries.join(":"),
+        relative(program)?,
+        firmware.concat(),
+    );
+    let path = directory.join(name);
+    fs::write(&path, script)?;
+    // As executable as the program itself.
+    let permissions = fs::metadata(program)
+        .with_context(|| format!("no {} in the packages", program.display()))?
+        .permissions();
+    fs::set_permissions(&path, permissions)?;
+    Ok(())
+}
+
+/// Collects the directories that hold shared libraries, down to `depth` levels below `directory`.
+fn find_libraries(directory: &Path, depth: u32, found: &mut Vec<PathBuf>) -> Result<()> {
+    let Ok(entries) = fs::read_dir(directory) else {
+        return Ok(());
+    };
+    let mut paths: Vec<_> = entries.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    let is_library = |path: &PathBuf| {
+        let name = path.file_name().map(OsStr::to_string_lossy).unwrap_or_default();
+        name.starts_with("lib") && name.contains(".so")
+    };
+    if paths.iter().any(is_library) {
+        found.push(directory.to_owned());
+    }
+    if depth > 0 {
+        for path in paths.iter().filter(|path| path.is_dir() && !path.is_symlink()) {
+            find_libraries(path, depth - 1, found)?;
+        }
+    }
+    Ok(())
+}

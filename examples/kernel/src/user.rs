@@ -3,6 +3,8 @@
 //! The kernel enters it with interrupts masked, through the IRET site or the SYSEXIT site; in ring 3
 //! they are enabled. Its last system call brings the kernel back to where it left, masked again.
 //!
+//! The program is part of the kernel's image: a fault in it is a fault of the kernel's, and panics.
+//!
 //! | EAX | system call | other registers                          |
 //! |-----|-------------|------------------------------------------|
 //! | 0   | ticks       | EAX returns the number of ticks          |
@@ -197,7 +199,7 @@ pub fn run(entry: Entry) -> Answers {
     }
 }
 
-/// Handles a system call. What the program passes is not trusted.
+/// Handles a system call.
 pub fn system_call(frame: &mut Frame) {
     assert!(frame.interrupted_user(), "system call from the kernel: {frame:08x?}");
     match frame.eax {

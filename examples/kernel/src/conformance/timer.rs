@@ -134,7 +134,7 @@ fn handlers_nest(check: &mut Check) {
     check.equal("enabled after the outermost handler", enabled, true);
 }
 
-/// What has to hold of every tick of the whole run.
+/// What has to hold of every tick of the whole run, and how many there were.
 pub fn check_all_ticks(report: &mut Report) {
     check(report, "ticks.entry", |check| {
         let counts = ticks::counts();
@@ -143,4 +143,8 @@ pub fn check_all_ticks(report: &mut Report) {
         check.equal("handlers entered with interrupts enabled", counts.entered_enabled, 0);
         check.equal("handlers entered with the direction flag set", counts.entered_backward, 0);
     });
+    let counts = ticks::counts();
+    figure("ticks.delivered", counts.delivered);
+    figure("ticks.while_masked", counts.while_masked);
+    figure("ticks.from_user", counts.from_user);
 }

@@ -89,9 +89,7 @@ impl Kernel {
                 sites.push(site.map_err(|error| anyhow!("{error}"))?);
             }
         }
-        let digest = Sha256::digest(data);
-        let hash = digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { path: path.to_owned(), hash, code, sites, symbols })
+        Ok(Self { path: path.to_owned(), hash: hash(data), code, sites, symbols })
     }
 
     /// The place that an address belongs to: `name+offset` of the symbol at or before it.
@@ -102,5 +100,45 @@ impl Kernel {
             Some(symbol) => format!("{}+{:#x}", symbol.name, address - symbol.address),
             None => "no symbol".to_owned(),
         }
+    }
+}
+
+/// The first 6 bytes of the SHA-256 of `data`, in hexadecimal: enough to tell files apart.
+pub fn hash(data: &[u8]) -> String {
+    Sha256::digest(data).iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hash_is_the_start_of_the_sha_256() {
+        assert_eq!(hash(b"abc"), "ba7816bf8f01");
+    }
+
+    #[test]
+    fn an_address_belongs_to_the_symbol_before_it() {
+        let symbol = |name: &str, address| Symbol { name: name.to_owned(), address, is_function: true };
+        let kernel = Kernel {
+            path: PathBuf::new(),
+            hash: String::new(),
+            code: Vec::new(),
+            sites: Vec::new(),
+            symbols: vec![symbol("first", 0x100), symbol("second", 0x110)],
+        };
+        assert_eq!(kernel.place(0xFF), "no symbol");
+        assert_eq!(kernel.place(0x100), "first");
+        assert_eq!(kernel.place(0x10F), "first+0xf");
+        assert_eq!(kernel.place(0x110), "second");
+    }
+
+    #[test]
+    fn a_file_that_is_no_elf_is_refused_by_name() {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+        let error = Kernel::read(&manifest).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is not a kernel", manifest.display()));
+        let error = Kernel::read(Path::new("no/such/kernel")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read no/such/kernel");
     }
 }

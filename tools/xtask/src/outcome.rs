@@ -1,9 +1,11 @@
 //! What became of the kernel in one environment, and what is wrong with that.
 
-use anyhow::Result;
+use std::fs;
+
+use anyhow::{Result, ensure};
 use paravirt_vmi_abi::Call;
 
-use crate::elf::Kernel;
+use crate::elf::{self, Kernel};
 use crate::environment::{Environment, Roms, TRACED};
 use crate::parallel;
 use crate::protocol::Report;
@@ -15,7 +17,7 @@ use crate::toolchain::{Emulator, Toolchain};
 pub struct Outcome {
     /// The environment.
     pub environment: Environment,
-    /// The kernel's hash.
+    /// The hash of the file that was booted.
     pub hash: String,
     /// What the machine left.
     pub run: Run,
@@ -35,9 +37,11 @@ impl Outcome {
         let mut machine = Machine::new(name, &kernel.path);
         machine.command_line = environment.command_line;
         machine.roms = roms.to_vec();
+        let hash = elf::hash(&fs::read(&kernel.path)?);
+        ensure!(hash == kernel.hash, "{} changed while it was in use", kernel.path.display());
         let run = machine.run(emulator)?;
         let report = Report::parse(&run.serial);
-        Ok(Self { environment, hash: kernel.hash.clone(), run, report })
+        Ok(Self { environment, hash, run, report })
     }
 
     /// How often a call wrote its number to the debug port.

@@ -30,6 +30,9 @@ pub struct Package {
 #[derive(Debug)]
 pub struct Apt {
     directory: PathBuf,
+    /// What went wrong when the package lists were read. One unreachable source out of several does no
+    /// harm if nothing is needed from it.
+    complaint: Option<String>,
 }
 
 impl Apt {
@@ -66,12 +69,12 @@ impl Apt {
             path("cache"),
         );
         fs::write(directory.join("apt.conf"), kept + &own)?;
-        let apt = Self { directory };
-        // One unreachable source out of several is not a reason to stop: if it was needed, `resolve`
-        // says what is missing.
-        if let Err(error) = process::output(apt.get().arg("update")) {
-            eprintln!("{error:#}");
-        }
+        let mut apt = Self { directory, complaint: None };
+        let update = apt.get().arg("update").stdin(Stdio::null()).output();
+        let update = update.context("cannot run apt-get")?;
+        let complaints = String::from_utf8_lossy(&update.stderr);
+        let complaint = complaints.lines().find(|line| line.starts_with("W:") || line.starts_with("E:"));
+        apt.complaint = complaint.map(str::to_owned);
         Ok(apt)
     }
 
@@ -79,7 +82,11 @@ impl Apt {
     pub fn resolve(&self, names: &[&str]) -> Result<Vec<Package>> {
         let mut command = self.get();
         command.args(["--simulate", "--no-install-recommends", "--reinstall", "install"]);
-        let simulation = process::output(command.args(names))?;
+        let simulation = match (process::output(command.args(names)), &self.complaint) {
+            (Ok(simulation), _) => simulation,
+            (Err(error), None) => return Err(error),
+            (Err(_), Some(complaint)) => bail!("the package lists are incomplete: {complaint}"),
+        };
         let packages: Vec<_> = simulation.lines().filter_map(parse_simulated).collect();
         for name in names {
             if !packages.iter().any(|package| package.name == *name) {

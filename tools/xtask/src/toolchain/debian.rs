@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
 use super::apt::{self, Apt, Package};
 use super::cache;
@@ -21,8 +21,14 @@ const EMULATOR: &str = "qemu-system-i386";
 const COMPILER_PACKAGES: [&[&str]; 2] =
     [&["rustc-web", "rust-web-src", "libstd-rust-web-dev"], &["rustc", "rust-src", "libstd-rust-dev"]];
 
-/// The oldest compiler that builds the project.
-const OLDEST_COMPILER: [u32; 2] = [1, 85];
+/// The oldest compiler that builds the i386 packages.
+const OLDEST_COMPILER: [u32; 2] = [1, 95];
+
+/// What to do where Debian's packages do not help.
+const COMPILER_OTHERWISE: &str = "otherwise run `rustup target add i586-unknown-linux-gnu`";
+
+/// What to do where Debian's packages do not help.
+const EMULATOR_OTHERWISE: &str = "otherwise install QEMU's emulator for i386 (`qemu-system-i386`)";
 
 /// Where firmware lies in Debian's packages.
 const FIRMWARE: [&str; 2] = ["usr/share/qemu", "usr/share/seabios"];
@@ -39,32 +45,27 @@ pub fn emulator() -> Result<Option<PathBuf>> {
 
 /// Downloads and unpacks the compiler and the source of `core`.
 pub fn install_compiler() -> Result<PathBuf> {
-    require_apt("run `rustup target add i586-unknown-linux-gnu`")?;
     let path = cache::install(COMPILER, is_compiler, |directory| {
-        install(directory, "a Rust compiler and the source of `core`", |apt| {
-            let mut last = None;
+        unpack(directory, "a Rust compiler and the source of `core`", |apt| {
+            let mut errors = Vec::new();
             for names in COMPILER_PACKAGES {
                 match apt.resolve(names).and_then(recent_enough) {
                     Ok(packages) => return Ok(packages),
-                    Err(error) => last = Some(error),
+                    Err(error) => errors.push(format!("{error:#}")),
                 }
             }
-            match last {
-                Some(error) => Err(error.context("run `rustup target add i586-unknown-linux-gnu`")),
-                None => bail!("no packages to try"),
-            }
+            errors.dedup();
+            bail!("{}", errors.join("; "))
         })?;
-        let root = directory.join("root");
-        write_script(directory, COMPILER, &root.join("usr/bin/rustc"), &[])
-    })?;
-    Ok(path.join(COMPILER))
+        write_script(directory, COMPILER, &directory.join("root/usr/bin/rustc"), &[])
+    });
+    Ok(otherwise(path, COMPILER_OTHERWISE)?.join(COMPILER))
 }
 
 /// Downloads and unpacks the emulator.
 pub fn install_emulator() -> Result<PathBuf> {
-    require_apt("install QEMU's emulator for i386 (`qemu-system-i386`)")?;
     let path = cache::install(EMULATOR, is_emulator, |directory| {
-        install(directory, "QEMU", |apt| apt.resolve(&["qemu-system-x86", "seabios"]))?;
+        unpack(directory, "QEMU", |apt| apt.resolve(&["qemu-system-x86", "seabios"]))?;
         let root = directory.join("root");
         // The file in usr/bin may be a script that names the real program by its absolute path.
         let candidates = ["usr/libexec/qemu-system-i386", "usr/bin/qemu-system-i386"];
@@ -72,8 +73,13 @@ pub fn install_emulator() -> Result<PathBuf> {
         let program = program.context("the package qemu-system-x86 has no qemu-system-i386")?;
         let firmware: Vec<_> = FIRMWARE.into_iter().filter(|path| root.join(path).exists()).collect();
         write_script(directory, EMULATOR, &program, &firmware)
-    })?;
-    Ok(path.join(EMULATOR))
+    });
+    Ok(otherwise(path, EMULATOR_OTHERWISE)?.join(EMULATOR))
+}
+
+/// Adds to an error what else the user can do.
+fn otherwise<T>(result: Result<T>, advice: &str) -> Result<T> {
+    result.map_err(|error| anyhow!("{error:#}; {advice}"))
 }
 
 /// Whether `core` can be built with what lies in `directory`.
@@ -87,12 +93,9 @@ fn is_emulator(directory: &Path) -> bool {
     process::succeeds(Command::new(directory.join(EMULATOR)).arg("--version"))
 }
 
-fn require_apt(otherwise: &str) -> Result<()> {
-    if Apt::exists() { Ok(()) } else { bail!("there is no apt-get on this machine: {otherwise}") }
-}
-
 /// Resolves, downloads and unpacks into `directory`/root, and keeps a list of the packages.
-fn install(directory: &Path, what: &str, resolve: impl FnOnce(&Apt) -> Result<Vec<Package>>) -> Result<()> {
+fn unpack(directory: &Path, what: &str, resolve: impl FnOnce(&Apt) -> Result<Vec<Package>>) -> Result<()> {
+    ensure!(Apt::exists(), "there is no apt-get on this machine");
     let cache = cache::directory()?;
     eprintln!("setting up {what}: Debian's packages, unpacked in {}", cache.display());
     eprintln!("reading the package lists");

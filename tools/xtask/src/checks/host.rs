@@ -21,15 +21,22 @@ pub fn lints() -> Result<Vec<Finding>> {
     one("cargo clippy", cargo().args(["clippy", "--all-targets", "--", "--deny", "warnings"]))
 }
 
-/// The same for the i386 packages; needs a compiler that clippy fits.
+/// The same for the i386 packages and the libraries that they use, in both builds.
 pub fn i386_lints(compiler: &Compiler) -> Result<Vec<Finding>> {
-    let mut command = compiler.cargo("clippy");
-    command.args(["--profile", artifact::PROFILE]);
-    command.arg("--target-dir").arg(artifact::target_directory()?);
-    for package in I386_PACKAGES {
-        command.args(["--package", package]);
+    let directory = artifact::target_directory()?;
+    let mut arguments = vec!["--profile", artifact::PROFILE];
+    arguments.extend(["--target-dir", directory.to_str().context("the target directory is not UTF-8")?]);
+    let mut findings = Vec::new();
+    for (name, packages, features) in [
+        ("cargo clippy for i386", &I386_PACKAGES[..], ""),
+        ("cargo clippy for i386, indirect", &["vmi-kernel"], "indirect"),
+    ] {
+        let packages = packages.iter().flat_map(|package| ["--package", *package]);
+        let arguments: Vec<_> =
+            arguments.iter().copied().chain(packages).chain(["--features", features]).collect();
+        findings.extend(one(name, &mut compiler.clippy(&arguments))?);
     }
-    one("cargo clippy for i386", command.args(["--", "--deny", "warnings"]))
+    Ok(findings)
 }
 
 /// The documentation builds without a warning.

@@ -61,9 +61,20 @@ impl Compiler {
         Ok(Self { route, rustc, version })
     }
 
-    /// Whether the compiler is the active toolchain's, so that its companions (clippy) fit it.
-    pub fn is_active(&self) -> bool {
-        self.route != Route::Debian
+    /// A cargo that lints for [`TARGET`] and takes every warning for an error.
+    pub fn clippy(&self, arguments: &[&str]) -> Command {
+        if self.route == Route::Debian {
+            // What `cargo clippy` does, with the driver that fits the compiler.
+            let mut command = self.cargo("check");
+            command.args(arguments);
+            command.env("RUSTC_WORKSPACE_WRAPPER", debian::clippy(Path::new(&self.rustc)));
+            command.env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
+            command
+        } else {
+            let mut command = self.cargo("clippy");
+            command.args(arguments).args(["--", "--deny", "warnings"]);
+            command
+        }
     }
 
     /// A cargo that uses this compiler for [`TARGET`]; `arguments` begin with the subcommand.

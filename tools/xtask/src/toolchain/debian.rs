@@ -14,12 +14,17 @@ use crate::process;
 /// Name of the compiler's installation, and of the script in it that runs the compiler.
 const COMPILER: &str = "rustc";
 
+/// Name of the script in the compiler's installation that runs clippy in the compiler's place.
+const CLIPPY: &str = "clippy-driver";
+
 /// Name of the emulator's installation, and of the script in it that runs the emulator.
 const EMULATOR: &str = "qemu-system-i386";
 
 /// Packages with a recent compiler and the source of `core`, the preferred ones first.
-const COMPILER_PACKAGES: [&[&str]; 2] =
-    [&["rustc-web", "rust-web-src", "libstd-rust-web-dev"], &["rustc", "rust-src", "libstd-rust-dev"]];
+const COMPILER_PACKAGES: [&[&str]; 2] = [
+    &["rustc-web", "rust-web-src", "libstd-rust-web-dev", "rust-web-clippy"],
+    &["rustc", "rust-src", "libstd-rust-dev", "rust-clippy"],
+];
 
 /// The oldest compiler that builds the i386 packages.
 const OLDEST_COMPILER: [u32; 2] = [1, 95];
@@ -43,7 +48,7 @@ pub fn emulator() -> Result<Option<PathBuf>> {
     Ok(cache::find(EMULATOR, is_emulator)?.map(|path| path.join(EMULATOR)))
 }
 
-/// Downloads and unpacks the compiler and the source of `core`.
+/// Downloads and unpacks the compiler, clippy and the source of `core`.
 pub fn install_compiler() -> Result<PathBuf> {
     let path = cache::install(COMPILER, is_compiler, |directory| {
         unpack(directory, "a Rust compiler and the source of `core`", |apt| {
@@ -57,7 +62,10 @@ pub fn install_compiler() -> Result<PathBuf> {
             errors.dedup();
             bail!("{}", errors.join("; "))
         })?;
-        write_script(directory, COMPILER, &directory.join("root/usr/bin/rustc"), &[])
+        for (name, program) in [(COMPILER, "root/usr/bin/rustc"), (CLIPPY, "root/usr/bin/clippy-driver")] {
+            write_script(directory, name, &directory.join(program), &[])?;
+        }
+        Ok(())
     });
     Ok(otherwise(path, COMPILER_OTHERWISE)?.join(COMPILER))
 }
@@ -85,7 +93,14 @@ fn otherwise<T>(result: Result<T>, advice: &str) -> Result<T> {
 /// Whether `core` can be built with what lies in `directory`.
 fn is_compiler(directory: &Path) -> bool {
     directory.join("root/usr/lib/rustlib/src/rust/library/core/src/lib.rs").exists()
-        && process::succeeds(Command::new(directory.join(COMPILER)).arg("--version"))
+        && [COMPILER, CLIPPY]
+            .iter()
+            .all(|name| process::succeeds(Command::new(directory.join(name)).arg("--version")))
+}
+
+/// The script that runs clippy, beside the one that runs the compiler.
+pub fn clippy(compiler: &Path) -> PathBuf {
+    compiler.with_file_name(CLIPPY)
 }
 
 /// Whether the emulator in `directory` runs.

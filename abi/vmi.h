@@ -718,6 +718,8 @@
 #define VMI_LEGACY_SLOT_SIZE 32
 /* The slot of Init, the first one: where vmi_init of 3.0 lies, too. */
 #define VMI_LEGACY_SLOT_INIT 4
+/* The slot of FlushDeferredCalls, in whose place 3.0 has SetLazyMode. */
+#define VMI_LEGACY_SLOT_FLUSH_DEFERRED_CALLS 57
 /* 13.3: the slot of GetRelocationInfo. */
 #define VMI_LEGACY_SLOT_GET_RELOCATION_INFO 85
 /* Number of slots in 13.0 to 13.2, the first four of which overlay the header. */

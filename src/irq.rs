@@ -46,7 +46,8 @@ pub(crate) const INTERRUPT_FLAG: u32 = InterruptMask::IF.bits();
 /// Masks interrupts on this processor.
 #[inline(always)]
 pub fn disable() {
-    arch::disable_interrupts();
+    // SAFETY: an interrupt less breaks nothing.
+    unsafe { arch::call::disable_interrupts() };
 }
 
 /// Unmasks interrupts on this processor, and lets those arrive that are pending.
@@ -57,7 +58,8 @@ pub fn disable() {
 /// caller included; and what handlers need (descriptor tables, a valid stack) is in place.
 #[inline(always)]
 pub unsafe fn enable() {
-    arch::enable_interrupts();
+    // SAFETY: passed on to the caller.
+    unsafe { arch::call::enable_interrupts() };
 }
 
 /// Whether interrupts are unmasked on this processor.
@@ -98,7 +100,8 @@ impl fmt::Debug for State {
 /// Whether interrupts are unmasked, for [`restore`]. Changes nothing.
 #[inline(always)]
 pub fn save() -> State {
-    State(arch::get_interrupt_mask())
+    // SAFETY: reads only.
+    State(unsafe { arch::call::get_interrupt_mask() })
 }
 
 /// Makes interrupts masked or unmasked as they were at [`save`], whatever they are now.
@@ -109,7 +112,8 @@ pub fn save() -> State {
 /// state saved last is restored first.
 #[inline(always)]
 pub unsafe fn restore(state: State) {
-    arch::set_interrupt_mask(state.0);
+    // SAFETY: passed on to the caller.
+    unsafe { arch::call::set_interrupt_mask(state.0) };
 }
 
 /// Unmasks interrupts and waits for one, without a window between the two: an interrupt that is
@@ -141,7 +145,8 @@ pub unsafe fn restore(state: State) {
 /// As for [`enable`].
 #[inline(always)]
 pub unsafe fn enable_and_halt() {
-    arch::halt();
+    // SAFETY: passed on to the caller.
+    unsafe { arch::call::halt() };
 }
 
 /// Calls `f` with interrupts masked, and then makes them as they were before, if `f` unwinds too.

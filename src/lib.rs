@@ -4,12 +4,20 @@
 
 pub use paravirt_vmi_abi as abi;
 
+pub mod apic;
 mod arch;
 pub mod boot;
+pub mod cpu;
+pub mod descriptor;
 pub mod irq;
+pub mod mmu;
 pub mod patch;
+pub mod port;
+pub mod power;
 pub mod rom;
 pub mod site;
+pub mod smp;
+pub mod time;
 
 #[cfg(not(target_arch = "x86"))]
 pub use arch::mock;

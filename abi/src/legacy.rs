@@ -10,6 +10,8 @@ constants! {
     pub const SLOT_SIZE: u32 = 32;
     /// The slot of Init, the first one: where vmi_init of 3.0 lies, too.
     pub const SLOT_INIT: u8 = 4;
+    /// The slot of FlushDeferredCalls, in whose place 3.0 has SetLazyMode.
+    pub const SLOT_FLUSH_DEFERRED_CALLS: u8 = 57;
     /// 13.3: the slot of GetRelocationInfo.
     pub const SLOT_GET_RELOCATION_INFO: u8 = 85;
     /// Number of slots in 13.0 to 13.2, the first four of which overlay the header.
@@ -50,7 +52,7 @@ pub static LEGACY_CALLS: [LegacyCall; 14] = [
     LegacyCall::new(50, "SwapPxELongAtomic", 0),
     LegacyCall::new(51, "TestAndSetPxEBit", 0),
     LegacyCall::new(52, "TestAndClearPxEBit", 0),
-    LegacyCall::new(57, "FlushDeferredCalls", 0),
+    LegacyCall::new(SLOT_FLUSH_DEFERRED_CALLS, "FlushDeferredCalls", 0),
     LegacyCall::new(72, "DeactivatePxELongAtomic", 0),
     LegacyCall::new(73, "TestAndSetPxELongBit", 0),
     LegacyCall::new(74, "TestAndClearPxELongBit", 0),

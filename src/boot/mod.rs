@@ -6,6 +6,7 @@
 //! init      vmi_init; from here on CS.RPL is the kernel's ring ────────────────┘ and the reason
 //! plan      GetRelocationInfo, once for each call; each answer is checked ─────┐ else: an error,
 //! commit    every site is written, then read back and compared ───────────────┘ text native
+//! bring-up  SetLinearMapping, if the kernel has said what it maps
 //! ```
 //!
 //! One function does all of it: [`activate`].
@@ -20,10 +21,13 @@ mod error;
 
 use paravirt_vmi_abi::Call;
 
-use crate::arch::Processor;
-use crate::patch::{Plan, Relocation, RelocationTable, TextWriter, check_native};
-use crate::rom::{self, Rom};
-use crate::site::SiteTable;
+use crate::arch::{self, Processor};
+use crate::mmu::LinearMapping;
+#[cfg(doc)]
+use crate::mmu::{LinearMappingSlot, set_linear_mapping};
+use crate::patch::{Plan, Relocation, TextWriter, check_native};
+use crate::rom::{self, Adapter, Rom};
+use crate::site::{SiteTable, StubTable};
 
 pub use error::{Error, ErrorCause, NativeReason};
 
@@ -35,6 +39,9 @@ pub struct Options {
     /// Where the kernel has mapped the option-ROM window: physical address p is found at linear
     /// address p + `physical_offset`, modulo 2^32.
     pub physical_offset: u32,
+    /// Where the kernel has mapped the physical memory that will hold its page tables, if it is to write
+    /// any: declared to the hypervisor in [slot 0](LinearMappingSlot::LOW_MEMORY) before activation returns.
+    pub linear_mapping: Option<LinearMapping>,
 }
 
 /// What the kernel runs on.
@@ -77,6 +84,7 @@ pub struct Vmi {
 ///   clear.
 /// * Physical addresses C0000 to DFFFF are mapped at `options.physical_offset`, readable and
 ///   executable, and stay mapped there for as long as the kernel is patched.
+/// * What `options.linear_mapping` states is so, as [`set_linear_mapping`] demands.
 /// * No handler of a non-maskable interrupt uses a site.
 /// * `text` reads and writes the kernel's text, as [`TextWriter`] demands.
 ///
@@ -86,7 +94,7 @@ pub unsafe fn activate(options: &Options, text: &mut impl TextWriter) -> Result<
         return Ok(Backend::Native(NativeReason::Disabled));
     }
     // SAFETY: the caller's contract is the same.
-    let mut processor = unsafe { Processor::new(options.physical_offset) };
+    let mut processor = unsafe { Processor::new(*options) };
     // SAFETY: the caller's contract covers what the machine needs.
     unsafe { activate_on(&mut processor, text) }
 }
@@ -94,10 +102,18 @@ pub unsafe fn activate(options: &Options, text: &mut impl TextWriter) -> Result<
 /// What the boot sequence needs of the machine.
 ///
 /// [`activate`] supplies the processor itself. Tests, and kernels that reach the ROM in a way of their
-/// own, implement this and call [`activate_on`].
+/// own, implement this and call [`activate_on`]. The functions that concern the kernel itself have a body
+/// already; what is left is where the ROM is and how it is called.
 pub trait Machine {
     /// The linear address and the bytes of the section `vmi_sites`: the site records.
-    fn site_records(&self) -> (u32, &'static [u8]);
+    fn site_records(&self) -> (u32, &'static [u8]) {
+        arch::site_records()
+    }
+
+    /// The native stubs that sites call.
+    fn native_stubs(&self) -> &'static StubTable {
+        arch::native_stubs()
+    }
 
     /// The option-ROM window, from physical address C0000 on.
     fn option_roms(&self) -> &'static [u8];
@@ -112,15 +128,36 @@ pub trait Machine {
     /// `entry` is that of a sound ROM, and the contract of [`activate`] holds.
     unsafe fn init(&mut self, entry: u32) -> u32;
 
-    /// Calls GetRelocationInfo at linear address `entry`.
+    /// Calls GetRelocationInfo at linear address `entry`, with `number` in EAX.
     ///
     /// # Safety
     ///
     /// `entry` is that of a sound ROM whose vmi_init has succeeded.
-    unsafe fn relocation(&mut self, entry: u32, call: Call) -> Relocation;
+    unsafe fn relocation(&mut self, entry: u32, number: u32) -> Relocation;
+
+    /// Makes an adapter lead to the linear address `target`, and returns the adapter's own address: sites
+    /// call that instead.
+    fn adapter(&mut self, adapter: Adapter, target: u32) -> u32 {
+        arch::bind_adapter(adapter, target)
+    }
 
     /// The ring in which the kernel runs: CS.RPL.
-    fn ring(&self) -> u8;
+    fn ring(&self) -> u8 {
+        arch::ring()
+    }
+
+    /// What to declare as the first linear mapping when everything is patched.
+    fn linear_mapping(&self) -> Option<LinearMapping> {
+        None
+    }
+
+    /// Calls SetLinearMapping at linear address `entry`, for slot 0. Not by a site, so that a kernel that has
+    /// none still has none.
+    ///
+    /// # Safety
+    ///
+    /// `entry` is that of a sound ROM whose vmi_init has succeeded, and what `mapping` states is so.
+    unsafe fn set_linear_mapping(&mut self, entry: u32, mapping: LinearMapping);
 }
 
 /// [`activate`] on any machine.
@@ -141,7 +178,7 @@ pub unsafe fn activate_on(machine: &mut impl Machine, text: &mut impl TextWriter
     };
 
     let (address, records) = machine.site_records();
-    let sites = SiteTable::from_bytes(address, records).map_err(Into::into);
+    let sites = SiteTable::from_bytes(address, records, machine.native_stubs()).map_err(Into::into);
     let sites = match sites.and_then(|sites| check_native(sites, text).map(|()| sites)) {
         Ok(sites) => sites,
         Err(error) => return native(NativeReason::Site(error)),
@@ -156,17 +193,24 @@ pub unsafe fn activate_on(machine: &mut impl Machine, text: &mut impl TextWriter
 
     let kernel_ring = machine.ring();
     let failed = |cause| Error { rom: rom.address(), kernel_ring, cause };
-    let range = machine.linear(rom.range().start)..machine.linear(rom.range().end);
-    let entry = machine.linear(rom.relocation_entry());
-    let relocations = RelocationTable::query(range, |call| {
+    let base = machine.linear(rom.address());
+    let relocations = rom.relocations(base, |entry, number| {
         // SAFETY: vmi_init has succeeded.
-        unsafe { machine.relocation(entry, call) }
+        unsafe { machine.relocation(entry, number) }
     });
-    let relocations = relocations.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
+    let mut relocations = relocations.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
+    for (call, adapter) in rom.adapters() {
+        relocations.put_in_front(call, |target| machine.adapter(adapter, target));
+    }
     let plan = Plan::new(sites, relocations, text);
     let plan = plan.map_err(|error| failed(ErrorCause::Plan(error)))?;
     // SAFETY: interrupts are masked and no other processor runs, as the caller vouches; the ROM is
     // initialised.
     unsafe { plan.commit(text) }.map_err(|error| failed(ErrorCause::Commit(error)))?;
+    let set_linear_mapping = plan.relocation(Call::SET_LINEAR_MAPPING).branch_target();
+    if let (Some(entry), Some(mapping)) = (set_linear_mapping, machine.linear_mapping()) {
+        // SAFETY: the target has been checked, and the caller vouches for the mapping.
+        unsafe { machine.set_linear_mapping(entry, mapping) };
+    }
     Ok(Backend::Vmi(Vmi { rom, kernel_ring, plan }))
 }

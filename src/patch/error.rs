@@ -4,9 +4,8 @@ use core::fmt;
 
 use paravirt_vmi_abi::Call;
 
-use super::encode::SiteBytes;
 use super::{RelocationError, TextError};
-use crate::site::{RecordError, Site};
+use crate::site::{RecordError, Site, SiteBytes};
 
 /// A site that cannot be trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +30,7 @@ pub enum SiteError {
 impl SiteError {
     /// The error for `site`, which holds `found`.
     pub(super) fn unexpected(site: &Site, found: SiteBytes) -> Self {
-        Self::UnexpectedBytes {
-            address: site.address,
-            call: site.form.call,
-            native: SiteBytes::new(site.form.bytes),
-            found,
-        }
+        Self::UnexpectedBytes { address: site.address, call: site.form.call, native: site.native(), found }
     }
 }
 

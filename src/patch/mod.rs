@@ -29,8 +29,8 @@
 //!     fn serialize(&mut self) {}
 //! }
 //!
-//! let native = NativeForm::of(Call::DISABLE_INTERRUPTS).unwrap();
-//! let mut text = Text(native.bytes.try_into().unwrap());
+//! let native = NativeForm::of(Call::DISABLE_INTERRUPTS);
+//! let mut text = Text([0x3e, 0x3e, 0x3e, 0x3e, 0xfa]); // cli
 //! // its record at 0x2000 names the site 0x1000 bytes below
 //! let records = [SiteRecord {
 //!     offset: (-0x1000).into(),
@@ -42,7 +42,8 @@
 //!     kind: RelocationKind::CALL_REL,
 //!     target: 0xc3100,
 //! })?;
-//! let plan = Plan::new(SiteTable::new(0x2000, &records), relocations, &text).unwrap();
+//! let stubs = [0; Call::COUNT]; // no site calls one
+//! let plan = Plan::new(SiteTable::new(0x2000, &records, &stubs), relocations, &text).unwrap();
 //! unsafe { plan.commit(&mut text).unwrap() };
 //! assert_eq!(text.0, [0xe8, 0xfb, 0x20, 0x0c, 0x00]); // call 0xc3100
 //! unsafe { plan.revert(&mut text).unwrap() };
@@ -57,7 +58,6 @@ mod relocation;
 mod report;
 mod text;
 
-pub use encode::SiteBytes;
 pub use error::{CommitError, PlanError, SiteError};
 pub use plan::{Plan, check_native};
 pub use relocation::{Relocation, RelocationError, RelocationTable};

@@ -9,11 +9,11 @@
 
 use paravirt_vmi_abi::Call;
 
-use super::encode::{SiteBytes, encode};
+use super::encode::encode;
 use super::error::{CommitError, PlanError, SiteError};
 use super::{Relocation, RelocationTable, TextWriter};
 use crate::arch;
-use crate::site::{NATIVE_FORMS, Site, SiteTable};
+use crate::site::{NATIVE_FORMS, Site, SiteBytes, SiteTable};
 
 /// A sound plan: every site of a kernel, and what the ROM's relocations put there.
 ///
@@ -43,7 +43,7 @@ impl<'a> Plan<'a> {
         let plan = Self { sites, relocations };
         if cfg!(feature = "indirect") {
             // Every entry of the call table counts as a site.
-            for form in NATIVE_FORMS {
+            for form in &NATIVE_FORMS {
                 plan.relocations.for_site(form.call)?;
             }
         }
@@ -87,7 +87,7 @@ impl<'a> Plan<'a> {
     /// kernel's text, and the native instructions are right where the kernel runs: in ring 0 of the
     /// machine, or under a hypervisor that emulates them.
     pub unsafe fn revert(&self, text: &mut impl TextWriter) -> Result<(), CommitError> {
-        self.write_all(text, |_, site| SiteBytes::new(site.form.bytes))?;
+        self.write_all(text, |_, site| site.native())?;
         arch::unbind_calls();
         Ok(())
     }
@@ -107,7 +107,7 @@ impl<'a> Plan<'a> {
     ///
     /// The first site that does not.
     pub fn verify_native(&self, text: &impl TextWriter) -> Result<(), SiteError> {
-        self.compare(text, |_, site| SiteBytes::new(site.form.bytes))
+        self.compare(text, |_, site| site.native())
     }
 
     /// The relocation that the plan uses for `call`.
@@ -128,7 +128,7 @@ impl<'a> Plan<'a> {
     /// The bytes at `site`, which are native or as planned.
     fn current(&self, site: &Site, text: &impl TextWriter) -> Result<SiteBytes, SiteError> {
         let found = read(site, text)?;
-        if found.as_slice() == site.form.bytes || found == self.planned(site) {
+        if found == site.native() || found == self.planned(site) {
             Ok(found)
         } else {
             Err(SiteError::unexpected(site, found))
@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
     /// that is reported is the one that came first.
     fn restore_native(&self, text: &mut impl TextWriter) {
         for site in self.sites.iter().flatten() {
-            let native = SiteBytes::new(site.form.bytes);
+            let native = site.native();
             if read(&site, text) != Ok(native) {
                 _ = text.write(site.address, native.as_slice());
             }
@@ -204,7 +204,7 @@ pub fn check_native(sites: SiteTable<'_>, text: &impl TextWriter) -> Result<(), 
     for site in sites.iter() {
         let site = site?;
         let found = read(&site, text)?;
-        if found.as_slice() != site.form.bytes {
+        if found != site.native() {
             return Err(SiteError::unexpected(&site, found));
         }
     }
@@ -213,7 +213,7 @@ pub fn check_native(sites: SiteTable<'_>, text: &impl TextWriter) -> Result<(), 
 
 /// The bytes at `site`.
 pub(super) fn read(site: &Site, text: &impl TextWriter) -> Result<SiteBytes, SiteError> {
-    let mut found = SiteBytes::new(site.form.bytes);
+    let mut found = site.native();
     text.read(site.address, found.as_mut_slice())?;
     Ok(found)
 }

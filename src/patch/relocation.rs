@@ -3,7 +3,7 @@
 use core::fmt;
 use core::ops::Range;
 
-use paravirt_vmi_abi::{Call, RelocationKind};
+use paravirt_vmi_abi::{Call, RelocationKind, RelocationKinds};
 
 /// The answer of GetRelocationInfo for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +24,8 @@ impl Relocation {
     }
 }
 
-/// The relocation of every call, each of a known kind and with a target inside the ROM.
+/// The relocation of every call, each of a known kind and with a target inside the ROM, or of an
+/// [adapter](crate::rom::Adapter) that leads there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelocationTable {
     entries: [Relocation; Call::COUNT],
@@ -38,11 +39,20 @@ impl RelocationTable {
     /// # Errors
     ///
     /// The first answer that no guest can act on.
-    pub fn query(rom: Range<u32>, mut ask: impl FnMut(Call) -> Relocation) -> Result<Self, RelocationError> {
+    pub fn query(rom: Range<u32>, ask: impl FnMut(Call) -> Relocation) -> Result<Self, RelocationError> {
+        Self::query_kinds(rom, RelocationKinds::all(), ask)
+    }
+
+    /// The same, of a ROM that knows only the given kinds of relocation.
+    pub(crate) fn query_kinds(
+        rom: Range<u32>,
+        kinds: RelocationKinds,
+        mut ask: impl FnMut(Call) -> Relocation,
+    ) -> Result<Self, RelocationError> {
         let mut entries = [Relocation::NONE; Call::COUNT];
         for (call, entry) in Call::all().zip(&mut entries) {
             let relocation = ask(call);
-            if relocation.kind.to_kinds().is_none() {
+            if !relocation.kind.to_kinds().is_some_and(|kind| kinds.contains(kind)) {
                 return Err(RelocationError::UnknownKind { call, relocation });
             }
             if relocation.branch_target().is_some_and(|target| !rom.contains(&target)) {
@@ -57,6 +67,15 @@ impl RelocationTable {
     /// The relocation of `call`.
     pub fn get(&self, call: Call) -> Relocation {
         self.entries[call.number() as usize]
+    }
+
+    /// Puts an adapter in front of `call`, if it has a target: `adapter` makes one that leads there, and
+    /// returns the adapter's address.
+    pub(crate) fn put_in_front(&mut self, call: Call, adapter: impl FnOnce(u32) -> u32) {
+        let relocation = &mut self.entries[call.number() as usize];
+        if let Some(target) = relocation.branch_target() {
+            relocation.target = adapter(target);
+        }
     }
 
     /// The relocation of `call`, if a site of the call can take it.
@@ -77,7 +96,7 @@ impl RelocationTable {
 /// An answer of GetRelocationInfo that the guest cannot act on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelocationError {
-    /// The kind is none of NONE, CALL_REL, JUMP_REL and NOP.
+    /// The kind is none of NONE, CALL_REL, JUMP_REL and NOP, or is NOP in generation 13.x, which has none.
     UnknownKind {
         /// The call asked for.
         call: Call,

@@ -4,10 +4,10 @@ use core::fmt;
 
 use paravirt_vmi_abi::Call;
 
-use super::encode::SiteBytes;
 use super::error::SiteError;
 use super::plan::read;
 use super::{Plan, Relocation, TextWriter};
+use crate::site::SiteBytes;
 
 /// What a plan does with one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Plan<'_> {
             Ok(SiteReport {
                 address: site.address,
                 call: site.form.call,
-                native: SiteBytes::new(site.form.bytes),
+                native: site.native(),
                 planned: self.planned(&site),
                 current: read(&site, text)?,
             })

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use paravirt_vmi_abi::header::{API_VERSION_MAJOR, ROM_SIGNATURE, VROM_SIGNATURE};
+use paravirt_vmi_abi::legacy;
 
 use super::WINDOW;
 
@@ -86,7 +87,14 @@ pub enum RomDefect {
         /// Minor version.
         minor: u8,
     },
-    /// The offset at 0x18 is 0: there is no PCI data structure.
+    /// 13.x: the slots lead out of the image.
+    SlotsOutside {
+        /// Offset of the end of the last slot.
+        end: usize,
+        /// Length of the image in bytes.
+        length: usize,
+    },
+    /// 3.0: the offset at 0x18 is 0: there is no PCI data structure.
     NoPciHeader,
     /// The PCI data structure does not begin with `PCIR`.
     PciSignature {
@@ -141,7 +149,11 @@ impl fmt::Display for RomDefect {
             ),
             Self::Checksum { sum } => write!(f, "the bytes add up to {sum:#04x}, not to 0"),
             Self::Version { major, minor } => {
-                write!(f, "interface version {major}.{minor} at 0x0c, expected {API_VERSION_MAJOR}.x")
+                let (newer, older) = (API_VERSION_MAJOR, legacy::API_VERSION_MAJOR);
+                write!(f, "interface version {major}.{minor} at 0x0c, expected {newer}.x or {older}.x")
+            }
+            Self::SlotsOutside { end, length } => {
+                write!(f, "the slots end at {end:#x}, outside the image of {length:#x} bytes")
             }
             Self::NoPciHeader => f.write_str("no PCI header: the offset at 0x18 is 0"),
             Self::PciSignature { offset, found } => {

@@ -3,22 +3,23 @@
 use core::ffi::CStr;
 use core::ops::Range;
 
-use paravirt_vmi_abi::header::{
-    API_VERSION_MAJOR, ROM_GET_RELOCATION_OFFSET, ROM_INIT_OFFSET, ROM_SIGNATURE, VROM_SIGNATURE,
-};
-use paravirt_vmi_abi::{PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
+use paravirt_vmi_abi::header::{ROM_INIT_OFFSET, ROM_SIGNATURE, VROM_SIGNATURE};
+use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::error::{RomDefect, RomError};
+use super::generation::{Adapter, Generation};
+use crate::patch::{Relocation, RelocationError, RelocationTable};
 
-/// A VMI ROM of generation 3.0: signatures, length, checksum, version, and the bounds of every
-/// offset in its headers are right.
+/// A VMI ROM: signatures, length, checksum, version, the bounds of every offset in its headers, and in 13.x
+/// those of its slots are right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rom<'a> {
     address: u32,
     image: &'a [u8],
     header: &'a RomHeader,
-    pci: &'a PciDataStructure,
+    generation: Generation,
+    pci: Option<&'a PciDataStructure>,
     pnp: Option<&'a PnpExpansionHeader>,
     license: Option<&'a CStr>,
     manufacturer: Option<&'a CStr>,
@@ -60,14 +61,18 @@ impl<'a> Rom<'a> {
             return Err(RomDefect::Checksum { sum });
         }
         let (major, minor) = (header.api_version_major, header.api_version_minor);
-        if major != API_VERSION_MAJOR {
-            return Err(RomDefect::Version { major, minor });
+        let generation = Generation::of(major, minor).ok_or(RomDefect::Version { major, minor })?;
+        let end = generation.fixed_length();
+        if end > length {
+            return Err(RomDefect::SlotsOutside { end, length });
         }
         let fields = Fields { image };
-        let pci = fields
-            .structure::<PciDataStructure>("pci_header_offset", header.pci_header_offset.get())?
-            .ok_or(RomDefect::NoPciHeader)?;
-        if pci.signature != pci::SIGNATURE {
+        let pci =
+            fields.structure::<PciDataStructure>("pci_header_offset", header.pci_header_offset.get())?;
+        if pci.is_none() && generation == Generation::V3_0 {
+            return Err(RomDefect::NoPciHeader);
+        }
+        if let Some(pci) = pci.filter(|pci| pci.signature != pci::SIGNATURE) {
             let offset = header.pci_header_offset.get();
             return Err(RomDefect::PciSignature { offset, found: pci.signature });
         }
@@ -78,13 +83,16 @@ impl<'a> Rom<'a> {
             return Err(RomDefect::PnpSignature { offset, found: pnp.signature });
         }
         let string = |field, offset: Option<u16>| fields.string(field, offset.unwrap_or(0));
+        // In 13.x these bytes are reserved.
+        let license_offset = Some(header.license_offset.get()).filter(|_| generation == Generation::V3_0);
         Ok(Self {
             address,
             image,
             header,
+            generation,
             pci,
             pnp,
-            license: string("license_offset", Some(header.license_offset.get()))?,
+            license: string("license_offset", license_offset)?,
             manufacturer: string("manufacturer_offset", pnp.map(|p| p.manufacturer_offset.get()))?,
             product: string("product_offset", pnp.map(|p| p.product_offset.get()))?,
         })
@@ -105,7 +113,8 @@ impl<'a> Rom<'a> {
         self.address..self.address.saturating_add(self.image.len() as u32)
     }
 
-    /// The header.
+    /// The header. In 13.x `jump_slots`, `virtual_top`, `license_offset` and what follows `rom_pad3` have no
+    /// meaning.
     pub fn header(&self) -> &'a RomHeader {
         self.header
     }
@@ -115,15 +124,24 @@ impl<'a> Rom<'a> {
         (self.header.api_version_major, self.header.api_version_minor)
     }
 
-    /// Lowest linear address that belongs to the hypervisor; 0 claims nothing.
+    /// The generation of the interface.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Lowest linear address that belongs to the hypervisor; 0 claims nothing, and in 13.x nothing is said.
     ///
     /// The kernel owes the hypervisor everything from here up: it must not map anything there.
     pub fn virtual_top(&self) -> u32 {
-        self.header.virtual_top.get()
+        match self.generation {
+            Generation::V3_0 => self.header.virtual_top.get(),
+            Generation::V13_0 | Generation::V13_3 => 0,
+        }
     }
 
-    /// The PCI data structure. Its vendor and device are not checked: 15AD:0801 is VMware's.
-    pub fn pci(&self) -> &'a PciDataStructure {
+    /// The PCI data structure; a ROM of 13.x may have none. Its vendor and device are not checked: 15AD:0801
+    /// is VMware's.
+    pub fn pci(&self) -> Option<&'a PciDataStructure> {
         self.pci
     }
 
@@ -132,7 +150,7 @@ impl<'a> Rom<'a> {
         self.pnp
     }
 
-    /// The licence string, if there is one. Linux takes `GPL` and `GPL v2` only.
+    /// The licence string, if there is one; 13.x has none. Linux takes `GPL` and `GPL v2` only.
     pub fn license(&self) -> Option<&'a CStr> {
         self.license
     }
@@ -152,9 +170,27 @@ impl<'a> Rom<'a> {
         self.address.wrapping_add(ROM_INIT_OFFSET)
     }
 
-    /// Physical address of GetRelocationInfo.
-    pub(crate) fn relocation_entry(&self) -> u32 {
-        self.address.wrapping_add(ROM_GET_RELOCATION_OFFSET)
+    /// How the ROM, which is mapped at linear address `base`, wants each call to be reached. `ask` is
+    /// GetRelocationInfo: the linear address of its entry point, and the number to ask for.
+    ///
+    /// # Errors
+    ///
+    /// The first answer that no guest can act on.
+    pub(crate) fn relocations(
+        &self,
+        base: u32,
+        mut ask: impl FnMut(u32, u32) -> Relocation,
+    ) -> Result<RelocationTable, RelocationError> {
+        let range = base..base.saturating_add(self.image.len() as u32);
+        RelocationTable::query_kinds(range, self.generation.relocation_kinds(), |call| {
+            self.generation.relocation(call, base, &mut ask)
+        })
+    }
+
+    /// The calls whose sites reach the ROM through an adapter.
+    pub(crate) fn adapters(&self) -> impl Iterator<Item = (Call, Adapter)> + use<> {
+        let generation = self.generation;
+        Call::all().filter_map(move |call| Some((call, generation.adapter(call)?)))
     }
 }
 

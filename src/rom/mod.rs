@@ -9,10 +9,14 @@
 //! assert_eq!(rom::probe(&[0xff; 0x20000]), Err(ProbeError::NotFound));
 //! ```
 //!
+//! Both generations of the interface are found: 3.0, with an entry point that tells where the calls are, and
+//! 13.x, with slots of 32 bytes. Nothing outside this module knows which one it is.
+//!
 //! Linux and Sanos check neither the checksum nor any offset; both are checked here. PCI identity and
 //! licence are for the caller to judge: anyone may make a ROM. Source: facts sheet, sections 2 and 3.
 
 mod error;
+mod generation;
 mod image;
 
 use core::ops::Range;
@@ -20,6 +24,7 @@ use core::ops::Range;
 use paravirt_vmi_abi::header::{ROM_WINDOW_END, ROM_WINDOW_START, ROM_WINDOW_STEP, VROM_SIGNATURE};
 
 pub use error::{ProbeError, RomDefect, RomError};
+pub use generation::{Adapter, Generation};
 pub use image::Rom;
 
 /// The physical addresses at which option ROMs lie: C0000 to E0000.

@@ -12,21 +12,35 @@ macro_rules! __call_number {
     };
 }
 
-/// A native form as a pair of kind and bytes.
+/// A native form as a value.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __form_value {
-    ($kind:ident, $($byte:literal),+) => {
-        ($crate::site::SiteKind::$kind, &[$($byte),+])
+    ($call:ident, $kind:ident, stub) => {
+        $crate::site::NativeForm {
+            call: $crate::abi::Call::$call,
+            kind: $crate::site::SiteKind::$kind,
+            code: $crate::site::NativeCode::Stub,
+        }
+    };
+    ($call:ident, $kind:ident, $($byte:literal),+) => {
+        $crate::site::NativeForm {
+            call: $crate::abi::Call::$call,
+            kind: $crate::site::SiteKind::$kind,
+            code: $crate::site::NativeCode::Inline(&[$($byte),+]),
+        }
     };
 }
 
-/// A native form as the operand of a `.byte` directive.
+/// A native form as assembler text.
 #[doc(hidden)]
 #[macro_export]
-macro_rules! __form_bytes {
-    ($kind:ident, $first:literal $(, $byte:literal)*) => {
-        concat!(stringify!($first) $(, ", ", stringify!($byte))*)
+macro_rules! __form_text {
+    ($call:ident, $kind:ident, stub) => {
+        concat!(".byte 0xe8\n.long __paravirt_vmi_native_", stringify!($call), " - . - 4")
+    };
+    ($call:ident, $kind:ident, $first:literal $(, $byte:literal)*) => {
+        concat!(".byte ", stringify!($first) $(, ", ", stringify!($byte))*)
     };
 }
 
@@ -34,10 +48,10 @@ macro_rules! __form_bytes {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __form_kind {
-    (FALL_THROUGH, $($byte:literal),+) => {
+    ($call:ident, FALL_THROUGH, $($code:tt)+) => {
         "1"
     };
-    (NO_RETURN, $($byte:literal),+) => {
+    ($call:ident, NO_RETURN, $($code:tt)+) => {
         "2"
     };
 }
@@ -49,8 +63,8 @@ macro_rules! __form_kind {
 macro_rules! __site {
     ($call:ident) => {
         concat!(
-            "771: .byte ",
-            $crate::__native_form!($call => __form_bytes),
+            "771: ",
+            $crate::__native_form!($call => __form_text),
             "\n772:\n",
             // "R" keeps the record when the linker collects garbage; a C identifier as name makes
             // the linker define the bounds
@@ -85,15 +99,49 @@ macro_rules! __site {
     };
 }
 
+/// The stub that holds an inline native form, as assembler text.
+#[cfg(feature = "indirect")]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __form_stub {
+    ($call:ident, $kind:ident, stub) => {
+        ""
+    };
+    ($call:ident, FALL_THROUGH, $($byte:literal),+) => {
+        concat!(
+            "__paravirt_vmi_native_",
+            stringify!($call),
+            ": ",
+            $crate::__form_text!($call, FALL_THROUGH, $($byte),+),
+            // the shadow of `sti` must not cover `ret`: TCG loses the interrupt then
+            "\nnop\nret\n",
+        )
+    };
+    ($call:ident, NO_RETURN, $($byte:literal),+) => {
+        concat!(
+            "__paravirt_vmi_native_",
+            stringify!($call),
+            ": ",
+            $crate::__form_text!($call, NO_RETURN, $($byte),+),
+            "\n__paravirt_vmi_calling_",
+            stringify!($call),
+            // call dword ptr ss:[disp32]
+            ": .byte 0x36, 0xff, 0x15\n.long __paravirt_vmi_targets + 4 * ",
+            $crate::abi::with_call!($call => $crate::__call_number),
+            "\nint3\n",
+        )
+    };
+}
+
 /// The ModRM byte that calls or jumps through memory, by kind of site.
 #[cfg(feature = "indirect")]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __form_branch {
-    (FALL_THROUGH, $($byte:literal),+) => {
+    ($call:ident, FALL_THROUGH, $($code:tt)+) => {
         "0x15"
     };
-    (NO_RETURN, $($byte:literal),+) => {
+    ($call:ident, NO_RETURN, $($code:tt)+) => {
         "0x25"
     };
 }

@@ -4,7 +4,8 @@
 //! overwritten by a call into the ROM. The assembly that emits the site also emits its record into
 //! the section `vmi_sites`, so a site that was inlined twice is two sites. The native bytes of each
 //! call are fixed: [`NATIVE_FORMS`] is both what the macros emit and what the patcher compares with
-//! before it writes.
+//! before it writes. Where one or two instructions are all, they are the site. Where more is needed, the
+//! site calls the call's native stub.
 //!
 //! # Lengths and padding
 //!
@@ -18,6 +19,8 @@
 //! Around a site only the clobbers of the call table hold, in its native form as well: a kernel that
 //! relied on more would break when patched. Source: facts sheet, sections 5.2 and 6.2.
 
+mod bytes;
+mod form;
 mod macros;
 
 use core::fmt;
@@ -27,6 +30,10 @@ use paravirt_vmi_abi::Call;
 use static_assertions::const_assert;
 use zerocopy::little_endian::{I32, U16};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+pub(crate) use bytes::CALL_REL32;
+pub use bytes::SiteBytes;
+pub use form::{NATIVE_FORMS, NativeCode, NativeForm};
 
 /// The longest site, in bytes.
 pub const MAX_SITE_LENGTH: usize = 8;
@@ -73,80 +80,6 @@ impl fmt::Debug for SiteKind {
     }
 }
 
-/// The native form of a call: what its sites hold until they are patched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NativeForm {
-    /// The call.
-    pub call: Call,
-    /// What may stand at the call's sites.
-    pub kind: SiteKind,
-    /// The machine code, of the length of a site.
-    pub bytes: &'static [u8],
-}
-
-impl NativeForm {
-    /// The native form of `call`, or `None` if the crate has no sites for it.
-    pub fn of(call: Call) -> Option<&'static Self> {
-        NATIVE_FORMS.iter().find(|form| form.call == call)
-    }
-}
-
-/// The machine code of each call that has sites, passed to a callback macro of this crate.
-///
-/// `__native_form!(CALL => callback)` expands to `$crate::callback! { kind_constant, bytes }`.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __native_form {
-    // ds cli: `cli` behind four redundant prefixes is one instruction
-    (DISABLE_INTERRUPTS => $callback:ident) => {
-        $crate::$callback! { FALL_THROUGH, 0x3e, 0x3e, 0x3e, 0x3e, 0xfa }
-    };
-    // ds sti
-    (ENABLE_INTERRUPTS => $callback:ident) => {
-        $crate::$callback! { FALL_THROUGH, 0x3e, 0x3e, 0x3e, 0x3e, 0xfb }
-    };
-    // pushfd; pop eax; lea esi, [esi + 0]
-    (GET_INTERRUPT_MASK => $callback:ident) => {
-        $crate::$callback! { FALL_THROUGH, 0x9c, 0x58, 0x8d, 0x76, 0x00 }
-    };
-    // cli; test ah, 2; jz behind; sti: looks at bit 9 only, and needs no popf, which would do
-    // nothing outside ring 0
-    (SET_INTERRUPT_MASK => $callback:ident) => {
-        $crate::$callback! { FALL_THROUGH, 0xfa, 0xf6, 0xc4, 0x02, 0x74, 0x01, 0xfb }
-    };
-    // iretd
-    (IRET => $callback:ident) => {
-        $crate::$callback! { NO_RETURN, 0xcf, 0xcc, 0xcc, 0xcc, 0xcc }
-    };
-    // sti; sysexit
-    (SYSEXIT => $callback:ident) => {
-        $crate::$callback! { NO_RETURN, 0xfb, 0x0f, 0x35, 0xcc, 0xcc }
-    };
-    // ds sti; hlt
-    (HALT => $callback:ident) => {
-        $crate::$callback! { FALL_THROUGH, 0x3e, 0x3e, 0x3e, 0xfb, 0xf4 }
-    };
-}
-
-/// A [`NativeForm`] from the name of its call.
-macro_rules! native_form {
-    ($call:ident) => {{
-    const FORM: (SiteKind, &[u8]) = $crate::__native_form!($call => __form_value);
-        const_assert!(FORM.1.len() >= BRANCH_LENGTH && FORM.1.len() <= MAX_SITE_LENGTH);
-        NativeForm { call: Call::$call, kind: FORM.0, bytes: FORM.1 }
-    }};
-}
-/// The calls that have sites, in order of number.
-pub static NATIVE_FORMS: &[NativeForm] = &[
-    native_form!(ENABLE_INTERRUPTS),
-    native_form!(DISABLE_INTERRUPTS),
-    native_form!(GET_INTERRUPT_MASK),
-    native_form!(SET_INTERRUPT_MASK),
-    native_form!(IRET),
-    native_form!(SYSEXIT),
-    native_form!(HALT),
-];
-
 /// A site that a record names, checked against the forms that this crate emits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Site {
@@ -154,19 +87,25 @@ pub struct Site {
     pub address: u32,
     /// The form that the site must hold while it is native.
     pub form: &'static NativeForm,
+    /// Linear address of the call's native stub; without meaning where the form is inline.
+    pub stub: u32,
 }
+
+/// The addresses of the native stubs, by number of call; 0 where the native form is inline.
+pub type StubTable = [u32; Call::COUNT];
 
 /// The site records of one kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct SiteTable<'a> {
     address: u32,
     records: &'a [SiteRecord],
+    stubs: &'a StubTable,
 }
 
 impl<'a> SiteTable<'a> {
-    /// The records found at linear address `address`.
-    pub const fn new(address: u32, records: &'a [SiteRecord]) -> Self {
-        Self { address, records }
+    /// The records found at linear address `address`, of a kernel with the given native stubs.
+    pub const fn new(address: u32, records: &'a [SiteRecord], stubs: &'a StubTable) -> Self {
+        Self { address, records, stubs }
     }
 
     /// The records that `bytes`, found at linear address `address`, consist of.
@@ -174,11 +113,11 @@ impl<'a> SiteTable<'a> {
     /// # Errors
     ///
     /// If the bytes are not a whole number of records.
-    pub fn from_bytes(address: u32, bytes: &'a [u8]) -> Result<Self, RecordError> {
+    pub fn from_bytes(address: u32, bytes: &'a [u8], stubs: &'a StubTable) -> Result<Self, RecordError> {
         let defect = RecordDefect::TableLength { length: bytes.len() };
         let records = <[SiteRecord]>::ref_from_bytes(bytes)
             .map_err(|_| RecordError { record_address: address, defect })?;
-        Ok(Self { address, records })
+        Ok(Self { address, records, stubs })
     }
 
     /// The number of records.
@@ -197,7 +136,7 @@ impl<'a> SiteTable<'a> {
     ///
     /// An item is an error if its record is not one that this crate emits.
     pub fn iter(&self) -> impl Iterator<Item = Result<Site, RecordError>> + use<'a> {
-        let table = self.address;
+        let (table, stubs) = (self.address, self.stubs);
         self.records.iter().enumerate().map(move |(index, record)| {
             // The table is as long as memory at most, so the address arithmetic wraps like the
             // processor's.
@@ -206,23 +145,36 @@ impl<'a> SiteTable<'a> {
             let number = record.call.get();
             let call =
                 Call::from_number(number.into()).ok_or(defect(RecordDefect::UnknownCall { number }))?;
-            let form = NativeForm::of(call).ok_or(defect(RecordDefect::NoForm { call }))?;
+            let form = NativeForm::of(call);
             if record.kind != form.kind {
                 return Err(defect(RecordDefect::Kind { call, found: record.kind }));
             }
-            if usize::from(record.length) != form.bytes.len() {
+            if usize::from(record.length) != form.length() {
                 return Err(defect(RecordDefect::Length { call, found: record.length }));
             }
             let address = record_address.wrapping_add_signed(record.offset.get());
-            Ok(Site { address, form })
+            let stub = stubs[call.number() as usize];
+            Ok(Site { address, form, stub })
         })
     }
 }
 
 impl Site {
+    /// The bytes that the site holds while it is native.
+    pub fn native(&self) -> SiteBytes {
+        match self.form.code {
+            NativeCode::Inline(bytes) => SiteBytes::new(bytes),
+            NativeCode::Stub => {
+                let mut bytes = SiteBytes::new(&[0; BRANCH_LENGTH]);
+                bytes.put_branch(CALL_REL32, self.address, self.stub);
+                bytes
+            }
+        }
+    }
+
     /// The addresses of the site's bytes; the end wraps at the top of the address space.
     pub fn range(&self) -> Range<u32> {
-        self.address..self.address.wrapping_add(self.form.bytes.len() as u32)
+        self.address..self.address.wrapping_add(self.form.length() as u32)
     }
 }
 
@@ -247,11 +199,6 @@ pub enum RecordDefect {
     UnknownCall {
         /// The number found.
         number: u16,
-    },
-    /// The crate has no sites for this call.
-    NoForm {
-        /// The call found.
-        call: Call,
     },
     /// Sites of this call are of another kind.
     Kind {
@@ -279,7 +226,6 @@ impl fmt::Display for RecordError {
                 size_of::<SiteRecord>()
             ),
             RecordDefect::UnknownCall { number } => write!(f, "no call has the number {number}"),
-            RecordDefect::NoForm { call } => write!(f, "{call} has no sites"),
             RecordDefect::Kind { call, found } => {
                 write!(f, "{found:?} is not the kind of a {call} site")
             }

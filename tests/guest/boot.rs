@@ -1,91 +1,15 @@
 //! The boot sequence on a machine made of variables: what is asked for, in which order, and what is
 //! left behind when something fails.
 
-use std::cell::RefCell;
-
 use paravirt_vmi::abi::{Call, RelocationKind};
-use paravirt_vmi::boot::{Backend, Error, ErrorCause, Machine, NativeReason, Options, activate, activate_on};
+use paravirt_vmi::boot::{Backend, ErrorCause, NativeReason, Options, activate};
+use paravirt_vmi::mmu::LinearMapping;
 use paravirt_vmi::patch::{PlanError, Relocation, RelocationError, SiteError, TextError, TextWriter};
 use paravirt_vmi::rom::ProbeError;
-use paravirt_vmi::site::NATIVE_FORMS;
-use zerocopy::IntoBytes;
 
-use crate::support::kernel::{Fault, Kernel, Text};
+use crate::support::kernel::{Fault, Kernel};
+use crate::support::machine::{Fake, OFFSET, ROM, Step, boot, error, machine, sound_answer};
 use crate::support::rom_image::{rom_image, window};
-
-const OFFSET: u32 = 0xc000_0000;
-const ROM: u32 = 0xc_3000;
-
-/// Something that the boot sequence did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    Init { entry: u32 },
-    Relocation { entry: u32, call: Call },
-}
-
-/// A machine whose answers a test chooses.
-struct Fake {
-    window: &'static [u8],
-    record_address: u32,
-    records: &'static [u8],
-    status: u32,
-    ring: u8,
-    answer: fn(Call) -> Relocation,
-    steps: RefCell<Vec<Step>>,
-}
-
-impl Machine for Fake {
-    fn site_records(&self) -> (u32, &'static [u8]) {
-        (self.record_address, self.records)
-    }
-
-    fn option_roms(&self) -> &'static [u8] {
-        self.window
-    }
-
-    fn linear(&self, physical: u32) -> u32 {
-        physical.wrapping_add(OFFSET)
-    }
-
-    unsafe fn init(&mut self, entry: u32) -> u32 {
-        self.steps.borrow_mut().push(Step::Init { entry });
-        self.status
-    }
-
-    unsafe fn relocation(&mut self, entry: u32, call: Call) -> Relocation {
-        self.steps.borrow_mut().push(Step::Relocation { entry, call });
-        (self.answer)(call)
-    }
-
-    fn ring(&self) -> u8 {
-        self.ring
-    }
-}
-
-fn sound_answer(call: Call) -> Relocation {
-    Relocation { kind: RelocationKind::CALL_REL, target: OFFSET + ROM + 0x200 + call.number() }
-}
-
-/// A machine with a sound ROM, and a kernel with one site of each kind.
-fn machine() -> (Fake, Kernel) {
-    let kernel = Kernel::new(NATIVE_FORMS);
-    let fake = Fake {
-        window: window(&rom_image(|_, _, _| ()), ROM).leak(),
-        record_address: kernel.record_address,
-        records: Box::leak(kernel.records.clone().into_boxed_slice()).as_bytes(),
-        status: 0,
-        ring: 1,
-        answer: sound_answer,
-        steps: RefCell::new(vec![]),
-    };
-    (fake, kernel)
-}
-
-/// Runs the boot sequence; the machine's steps, the result, and the text afterwards.
-fn boot(fake: &mut Fake, text: &mut Text) -> Result<Backend, Error> {
-    // SAFETY: machine and text are data.
-    unsafe { activate_on(fake, text) }
-}
 
 /// The reason for which a machine stays native; nothing may have been written.
 fn native_reason(mut fake: Fake, mut kernel: Kernel) -> (NativeReason, Vec<Step>) {
@@ -93,14 +17,6 @@ fn native_reason(mut fake: Fake, mut kernel: Kernel) -> (NativeReason, Vec<Step>
     let Ok(Backend::Native(reason)) = boot(&mut fake, &mut kernel.text) else { panic!("not native") };
     assert_eq!((kernel.text.writes, kernel.text.bytes), (0, before));
     (reason, fake.steps.into_inner())
-}
-
-/// The error of a machine; the text must be as it was.
-fn error(mut fake: Fake, mut kernel: Kernel) -> Error {
-    let before = kernel.text.bytes.clone();
-    let error = boot(&mut fake, &mut kernel.text).unwrap_err();
-    assert_eq!(kernel.text.bytes, before);
-    error
 }
 
 #[test]
@@ -112,7 +28,7 @@ fn a_sound_rom_is_initialised_asked_once_for_each_call_and_patched_in() {
     vmi.plan.verify(&kernel.text).unwrap();
     let entry = OFFSET + ROM + 0x88;
     let mut expected = vec![Step::Init { entry: OFFSET + ROM + 0x80 }];
-    expected.extend(Call::all().map(|call| Step::Relocation { entry, call }));
+    expected.extend((0..74).map(|number| Step::Relocation { entry, number }));
     assert_eq!(fake.steps.into_inner(), expected);
 }
 
@@ -137,11 +53,11 @@ fn without_a_rom_the_kernel_stays_native_and_nothing_is_called() {
 #[test]
 fn with_a_defective_rom_the_kernel_stays_native_and_nothing_is_called() {
     let (mut fake, kernel) = machine();
-    let image = rom_image(|header, _, _| header.api_version_major = 13);
+    let image = rom_image(|header, _, _| header.api_version_major = 12);
     fake.window = window(&image, ROM).leak();
     let (reason, steps) = native_reason(fake, kernel);
     assert!(matches!(reason, NativeReason::Rom(ProbeError::Rejected(_))));
-    assert_eq!(reason.to_string(), "ROM at C3000: interface version 13.0 at 0x0c, expected 3.x");
+    assert_eq!(reason.to_string(), "ROM at C3000: interface version 12.0 at 0x0c, expected 3.x or 13.x");
     assert_eq!(steps, []);
 }
 
@@ -189,7 +105,7 @@ fn when_vmi_init_fails_the_kernel_stays_native_and_nothing_is_asked() {
 
 #[test]
 fn an_answer_that_cannot_be_used_is_an_error_and_the_text_is_whole() {
-    type Case = (fn(Call) -> Relocation, &'static str);
+    type Case = (fn(u32) -> Relocation, &'static str);
     let cases: [Case; 4] = [
         (
             |_| Relocation { kind: RelocationKind(9), target: 0 },
@@ -201,7 +117,7 @@ fn an_answer_that_cannot_be_used_is_an_error_and_the_text_is_whole() {
         ),
         (
             |_| Relocation { kind: RelocationKind::JUMP_REL, target: OFFSET + ROM },
-            "ROM at C3000: EnableInterrupts (call 29): JUMP_REL where only a call fits",
+            "ROM at C3000: CPUID (call 0): JUMP_REL where only a call fits",
         ),
         (|_| Relocation::NONE, "ROM at C3000: IRET (call 33): the ROM must provide it, and answers NONE"),
     ];
@@ -217,9 +133,10 @@ fn an_answer_that_cannot_be_used_is_an_error_and_the_text_is_whole() {
 #[test]
 fn an_answer_for_a_call_without_sites_is_checked_too() {
     let (mut fake, kernel) = machine();
-    fake.answer = |call| match call {
-        Call::SET_CALLBACKS => Relocation { kind: RelocationKind::CALL_REL, target: u32::MAX },
-        call => sound_answer(call),
+    fake.records = &[];
+    fake.answer = |number| match number {
+        72 => Relocation { kind: RelocationKind::CALL_REL, target: u32::MAX },
+        number => sound_answer(number),
     };
     let ErrorCause::Plan(PlanError::Relocation(RelocationError::TargetOutsideRom { call, .. })) =
         error(fake, kernel).cause
@@ -254,7 +171,7 @@ fn the_off_switch_leaves_everything_alone() {
             panic!("serialised")
         }
     }
-    let options = Options { enabled: false, physical_offset: 0 };
+    let options = Options { enabled: false, physical_offset: 0, linear_mapping: None };
     // SAFETY: nothing happens.
     let backend = unsafe { activate(&options, &mut Untouched) };
     let Ok(Backend::Native(reason)) = backend else { panic!("not native") };
@@ -264,8 +181,35 @@ fn the_off_switch_leaves_everything_alone() {
 #[test]
 fn on_a_host_there_is_no_rom() {
     let mut kernel = Kernel::new([]);
-    let options = Options { enabled: true, physical_offset: OFFSET };
+    let options = Options { enabled: true, physical_offset: OFFSET, linear_mapping: None };
     // SAFETY: the mock has neither ROM nor sites.
     let backend = unsafe { activate(&options, &mut kernel.text) };
     assert!(matches!(backend, Ok(Backend::Native(NativeReason::Rom(ProbeError::NotFound)))));
+}
+
+#[test]
+fn the_linear_mapping_is_declared_last_and_only_to_a_rom_that_wants_to_know() {
+    let mapping = LinearMapping { address: OFFSET, pages: 0x1000, first_frame: 0 };
+    let last_step = |status, wanted, answer| {
+        let (mut fake, mut kernel) = machine();
+        (fake.mapping, fake.status, fake.answer) = (wanted, status, answer);
+        boot(&mut fake, &mut kernel.text).unwrap();
+        fake.steps.into_inner().pop()
+    };
+    let declared = Step::LinearMapping { entry: OFFSET + ROM + 0x200 + 48, mapping };
+    assert_eq!(last_step(0, Some(mapping), sound_answer), Some(declared));
+    assert_ne!(last_step(0, None, sound_answer), Some(declared));
+    assert_ne!(last_step(1, Some(mapping), sound_answer), Some(declared));
+    let unwanted: fn(u32) -> Relocation =
+        |number| if number == 48 { Relocation::NONE } else { sound_answer(number) };
+    assert_ne!(last_step(0, Some(mapping), unwanted), Some(declared));
+}
+
+#[test]
+fn a_commit_that_fails_declares_no_linear_mapping() {
+    let (mut fake, mut kernel) = machine();
+    fake.mapping = Some(LinearMapping { address: OFFSET, pages: 1, first_frame: 0 });
+    kernel.text.fault = Some((3, Fault::Refuse));
+    boot(&mut fake, &mut kernel.text).unwrap_err();
+    assert!(!fake.steps.into_inner().iter().any(|step| matches!(step, Step::LinearMapping { .. })));
 }

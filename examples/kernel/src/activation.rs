@@ -44,7 +44,8 @@ impl Activation {
 pub unsafe fn activate(options: &Options) -> Activation {
     let native_text = text::checksum();
     let corruption = options.corrupt_site.then(Corruption::new).flatten();
-    let vmi_options = boot::Options { enabled: options.vmi, physical_offset: UPPER_WINDOW };
+    let vmi_options =
+        boot::Options { enabled: options.vmi, physical_offset: UPPER_WINDOW, linear_mapping: None };
     // SAFETY: passed on to the caller.
     let outcome = unsafe { boot::activate(&vmi_options, &mut text::writer()) };
     let vmi = match outcome {
@@ -84,7 +85,8 @@ fn report(activation: &Activation) {
     }
     let mut count = 0;
     for site in text::sites() {
-        let native = site.form.bytes;
+        let native = site.native();
+        let native = native.as_slice();
         let mut now = [0; MAX_SITE_LENGTH];
         for (byte, address) in now.iter_mut().zip(site.range()) {
             *byte = text::byte(address);

@@ -11,13 +11,16 @@ use core::ops::Range;
 use core::{ptr, slice};
 
 use paravirt_vmi::patch::DirectWriter;
-use paravirt_vmi::site::{Site, SiteTable};
+use paravirt_vmi::site::{Site, SiteTable, StubTable};
 
 unsafe extern "C" {
     static text_start: u8;
     static text_end: u8;
     static __start_vmi_sites: u8;
     static __stop_vmi_sites: u8;
+    /// What the guest crate's sites call whose native form is longer than a site.
+    #[link_name = "__paravirt_vmi_native"]
+    safe static NATIVE_STUBS: StubTable;
 }
 
 /// The addresses of the text that the patcher may write.
@@ -41,7 +44,7 @@ pub fn sites() -> impl Iterator<Item = Site> {
     let length = &raw const __stop_vmi_sites as usize - start as usize;
     // SAFETY: the linker script puts the symbols around the records, which nothing writes.
     let records = unsafe { slice::from_raw_parts(start, length) };
-    let table = SiteTable::from_bytes(start as u32, records);
+    let table = SiteTable::from_bytes(start as u32, records, &NATIVE_STUBS);
     let table = table.unwrap_or_else(|error| panic!("{error}"));
     table.iter().map(|site| site.unwrap_or_else(|error| panic!("{error}")))
 }

@@ -1,13 +1,17 @@
 //! The processor: all assembly of the crate.
 
+mod adapters;
+pub(crate) mod calls;
 #[cfg(feature = "indirect")]
 mod indirect;
-mod irq;
+mod native;
 mod processor;
 mod text;
 
-pub(crate) use irq::{disable_interrupts, enable_interrupts, get_interrupt_mask, halt, set_interrupt_mask};
-pub(crate) use processor::Processor;
+pub(crate) use adapters::bind as bind_adapter;
+pub(crate) use calls as call;
+pub(crate) use native::native_stubs;
+pub(crate) use processor::{Processor, ring, site_records};
 pub use text::DirectWriter;
 
 cfg_if::cfg_if! {

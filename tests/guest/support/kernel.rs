@@ -1,7 +1,21 @@
 //! A kernel's text and site records, built in memory.
 
+use paravirt_vmi::abi::Call;
 use paravirt_vmi::patch::{TextError, TextErrorReason, TextWriter};
-use paravirt_vmi::site::{NativeForm, SiteRecord, SiteTable};
+use paravirt_vmi::site::{NativeCode, NativeForm, Site, SiteRecord, SiteTable, StubTable};
+
+/// Where the kernel's native stubs are: 16 bytes apart, for each call that has one.
+pub static STUBS: StubTable = {
+    let mut stubs = [0; Call::COUNT];
+    let mut number = 0;
+    while number < Call::COUNT {
+        if let NativeCode::Stub = paravirt_vmi::site::NATIVE_FORMS[number].code {
+            stubs[number] = 0xc018_0000 + 16 * number as u32;
+        }
+        number += 1;
+    }
+    stubs
+};
 
 /// A kernel: text with sites in it, and their records.
 #[derive(Clone, Debug)]
@@ -42,10 +56,11 @@ impl Kernel {
             records.push(SiteRecord {
                 offset: (site.wrapping_sub(record) as i32).into(),
                 call: (form.call.number() as u16).into(),
-                length: form.bytes.len() as u8,
+                length: form.length() as u8,
                 kind: form.kind,
             });
-            bytes.extend(form.bytes);
+            let site = Site { address: site, form, stub: STUBS[form.call.number() as usize] };
+            bytes.extend(site.native().as_slice());
             bytes.extend([0x40, 0xc3]);
         }
         let text = Text { address, bytes, writes: 0, serialized_after: None, fault: None };
@@ -54,7 +69,7 @@ impl Kernel {
 
     /// The site records.
     pub fn sites(&self) -> SiteTable<'_> {
-        SiteTable::new(self.record_address, &self.records)
+        SiteTable::new(self.record_address, &self.records, &STUBS)
     }
 
     /// The bytes of the text at `address`.

@@ -3,7 +3,7 @@
 use paravirt_vmi::abi::header::{
     API_VERSION_MAJOR, ROM_LENGTH_UNIT, ROM_SIGNATURE, ROM_WINDOW_END, ROM_WINDOW_START, VROM_SIGNATURE,
 };
-use paravirt_vmi::abi::{PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
+use paravirt_vmi::abi::{PciDataStructure, PnpExpansionHeader, RomHeader, legacy, pci, pnp};
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 /// Offset of the PCI data structure in the images made here.
@@ -14,34 +14,59 @@ pub const PNP_OFFSET: u16 = 0xc0;
 pub const LICENSE_OFFSET: u16 = 0xe0;
 /// Offset of the manufacturer's name.
 pub const MANUFACTURER_OFFSET: u16 = 0xf0;
+/// How much higher they lie in an image of 13.x.
+pub const LEGACY_SHIFT: u16 = 0xa80;
 
-/// A sound ROM image of 1 KiB; `bend` may spoil it before its checksum is set.
+/// A sound ROM image of 1 KiB, of generation 3.0; `bend` may spoil it before its checksum is set.
 pub fn rom_image(
+    bend: impl FnOnce(&mut RomHeader, &mut PciDataStructure, &mut PnpExpansionHeader),
+) -> Vec<u8> {
+    image(2, 0, |header, pci, pnp| {
+        header.api_version_major = API_VERSION_MAJOR;
+        header.license_offset = LICENSE_OFFSET.into();
+        bend(header, pci, pnp);
+    })
+}
+
+/// A sound ROM image of 3 KiB, of generation 13.x; `bend` may spoil it before its checksum is set. What it
+/// points to lies behind the slots, [`LEGACY_SHIFT`] higher than in [`rom_image`].
+pub fn legacy_image(
+    minor: u8,
+    bend: impl FnOnce(&mut RomHeader, &mut PciDataStructure, &mut PnpExpansionHeader),
+) -> Vec<u8> {
+    image(6, LEGACY_SHIFT, |header, pci, pnp| {
+        (header.api_version_major, header.api_version_minor) = (legacy::API_VERSION_MAJOR, minor);
+        bend(header, pci, pnp);
+    })
+}
+
+/// An image of `units` units, with everything that it points to `shift` bytes higher.
+fn image(
+    units: u8,
+    shift: u16,
     bend: impl FnOnce(&mut RomHeader, &mut PciDataStructure, &mut PnpExpansionHeader),
 ) -> Vec<u8> {
     let mut header = RomHeader::new_zeroed();
     header.rom_signature = ROM_SIGNATURE.into();
-    header.rom_length = 2;
+    header.rom_length = units;
     header.vrom_signature = VROM_SIGNATURE.into();
-    header.api_version_major = API_VERSION_MAJOR;
-    header.pci_header_offset = PCI_OFFSET.into();
-    header.pnp_header_offset = PNP_OFFSET.into();
-    header.license_offset = LICENSE_OFFSET.into();
+    header.pci_header_offset = (PCI_OFFSET + shift).into();
+    header.pnp_header_offset = (PNP_OFFSET + shift).into();
     let mut pci = PciDataStructure::new_zeroed();
     pci.signature = pci::SIGNATURE;
     pci.vendor_id = pci::VENDOR_ID.into();
     pci.device_id = pci::DEVICE_ID.into();
     let mut pnp = PnpExpansionHeader::new_zeroed();
     pnp.signature = pnp::SIGNATURE;
-    pnp.manufacturer_offset = MANUFACTURER_OFFSET.into();
+    pnp.manufacturer_offset = (MANUFACTURER_OFFSET + shift).into();
     bend(&mut header, &mut pci, &mut pnp);
 
-    let mut image = vec![0; 2 * ROM_LENGTH_UNIT as usize];
+    let mut image = vec![0; usize::from(units) * ROM_LENGTH_UNIT as usize];
     put(&mut image, 0, &header);
-    put(&mut image, PCI_OFFSET, &pci);
-    put(&mut image, PNP_OFFSET, &pnp);
-    image[LICENSE_OFFSET.into()..][..7].copy_from_slice(b"GPL v2\0");
-    image[MANUFACTURER_OFFSET.into()..][..5].copy_from_slice(b"test\0");
+    put(&mut image, PCI_OFFSET + shift, &pci);
+    put(&mut image, PNP_OFFSET + shift, &pnp);
+    image[(LICENSE_OFFSET + shift).into()..][..7].copy_from_slice(b"GPL v2\0");
+    image[(MANUFACTURER_OFFSET + shift).into()..][..5].copy_from_slice(b"test\0");
     let sum = image.iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte));
     *image.last_mut().unwrap() = sum.wrapping_neg();
     image

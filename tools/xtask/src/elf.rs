@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, SectionFlags, SymbolKind, elf};
-use paravirt_vmi::site::{Site, SiteTable};
+use paravirt_vmi::site::{Site, SiteTable, StubTable};
+use paravirt_vmi_abi::Call;
 use sha2::{Digest as _, Sha256};
 
 /// The section that holds the site records.
 const SITES: &str = "vmi_sites";
+
+/// The table of the guest crate's native stubs: one address for each call.
+const NATIVE_STUBS: &str = "__paravirt_vmi_native";
 
 /// A kernel's ELF file, read.
 #[derive(Clone, Debug)]
@@ -84,7 +88,8 @@ impl Kernel {
         symbols.sort_by_key(|symbol| (symbol.address, symbol.is_function));
         let mut sites = Vec::new();
         if let Some(section) = file.section_by_name(SITES) {
-            let table = SiteTable::from_bytes(u32::try_from(section.address())?, section.data()?);
+            let stubs = native_stubs(&file)?;
+            let table = SiteTable::from_bytes(u32::try_from(section.address())?, section.data()?, &stubs);
             for site in table.map_err(|error| anyhow!("{error}"))?.iter() {
                 sites.push(site.map_err(|error| anyhow!("{error}"))?);
             }
@@ -101,6 +106,20 @@ impl Kernel {
             None => "no symbol".to_owned(),
         }
     }
+}
+
+/// The addresses of the native stubs; zeros if the kernel has no site, and so no table.
+fn native_stubs(file: &File<'_>) -> Result<StubTable> {
+    let mut stubs: StubTable = [0; Call::COUNT];
+    let Some(symbol) = file.symbol_by_name(NATIVE_STUBS) else { return Ok(stubs) };
+    let index = symbol.section_index().with_context(|| format!("{NATIVE_STUBS} lies in no section"))?;
+    let section = file.section_by_index(index)?;
+    let bytes = section.data_range(symbol.address(), size_of::<StubTable>() as u64)?;
+    let bytes = bytes.with_context(|| format!("{NATIVE_STUBS} is not whole"))?;
+    for (stub, bytes) in stubs.iter_mut().zip(bytes.as_chunks::<4>().0) {
+        *stub = u32::from_le_bytes(*bytes);
+    }
+    Ok(stubs)
 }
 
 /// The first 6 bytes of the SHA-256 of `data`, in hexadecimal: enough to tell files apart.

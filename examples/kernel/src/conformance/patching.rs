@@ -69,7 +69,7 @@ fn revert(vmi: &Vmi) -> Result<(), CommitError> {
 fn text_is_native(check: &mut Check, activation: &Activation) {
     check.equal("text is native", text::checksum(), activation.native_text);
     for site in text::sites() {
-        for (address, &native) in site.range().zip(site.form.bytes) {
+        for (address, &native) in site.range().zip(site.native().as_slice()) {
             check.equal("byte of a site", text::byte(address), native);
         }
     }

@@ -60,7 +60,7 @@ pub fn answer(bend: Bend, place: Place) -> Answer {
             let rest = ROM_WINDOW_END - physical;
             rom(format!("length 0x1fe00 at 0x02 leads beyond the window, which ends after {rest:#x}"))
         }
-        Bend::MajorVersion => rom("interface version 4.0 at 0x0c, expected 3.x".to_owned()),
+        Bend::MajorVersion => rom("interface version 4.0 at 0x0c, expected 3.x or 13.x".to_owned()),
         Bend::PciMissing => rom("no PCI header: the offset at 0x18 is 0".to_owned()),
         Bend::PciOutside => field_outside("pci_header_offset", length - PCI_LENGTH + 1),
         Bend::PciSignature => {
@@ -95,7 +95,8 @@ fn none() -> Answer {
 /// What the kernel must say about its first site when one byte of it was changed.
 pub fn corrupt_site(kernel: &Kernel) -> Result<Answer> {
     let site = kernel.sites.first().context("the kernel has no sites")?;
-    let (call, native) = (site.form.call, site.form.bytes);
+    let (call, native) = (site.form.call, site.native());
+    let native = native.as_slice();
     let mut found = native.to_vec();
     found[0] ^= 1;
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");

@@ -1,7 +1,8 @@
 //! Outside its sites the kernel does nothing to the interrupt flag.
 //!
 //! Every instruction of the linked kernel is decoded. Left out are boot code, which runs before the
-//! sites are patched, and the ring-3 program, which may try what it likes.
+//! sites are patched, the native stubs, which only sites reach that are not patched, and the ring-3
+//! program, which may try what it likes.
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ use crate::suite::Finding;
 use crate::toolchain::Compiler;
 
 /// Sections that may hold any instruction.
-const EXEMPT: [&str; 2] = [".boot.text", ".user.text"];
+const EXEMPT: [&str; 3] = [".boot.text", ".native.text", ".user.text"];
 
 /// The section that must be among those that are looked at.
 const TEXT: &str = ".text";
@@ -29,7 +30,8 @@ pub fn sensitive(compiler: &Compiler) -> Result<Vec<Finding>> {
     let mut sites = Vec::new();
     for site in &kernel.sites {
         let range = site.range();
-        let (call, native) = (site.form.call, site.form.bytes);
+        let (call, native) = (site.form.call, site.native());
+        let native = native.as_slice();
         let name = format!("{call} site at {:08x} in {}", range.start, kernel.place(range.start));
         let found = bytes(&kernel.code, &range).unwrap_or_default();
         let complaint = (found != native).then(|| format!("found {found:02x?}, expected {native:02x?}"));

@@ -31,6 +31,8 @@ use static_assertions::const_assert;
 use zerocopy::little_endian::{I32, U16};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::arch;
+
 pub(crate) use bytes::CALL_REL32;
 pub use bytes::SiteBytes;
 pub use form::{NATIVE_FORMS, NativeCode, NativeForm};
@@ -106,6 +108,23 @@ impl<'a> SiteTable<'a> {
     /// The records found at linear address `address`, of a kernel with the given native stubs.
     pub const fn new(address: u32, records: &'a [SiteRecord], stubs: &'a StubTable) -> Self {
         Self { address, records, stubs }
+    }
+
+    /// The sites of the kernel that this is linked into; none with the feature `indirect`, nor on a host.
+    ///
+    /// ```
+    /// use paravirt_vmi::site::SiteTable;
+    ///
+    /// # #[cfg(not(target_arch = "x86"))]
+    /// assert!(SiteTable::linked().is_ok_and(|table| table.is_empty()));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If the linker script puts something else into the section `vmi_sites`.
+    pub fn linked() -> Result<SiteTable<'static>, RecordError> {
+        let (address, records) = arch::site_records();
+        SiteTable::from_bytes(address, records, arch::native_stubs())
     }
 
     /// The records that `bytes`, found at linear address `address`, consist of.

@@ -1,34 +1,78 @@
 //! The data of the image: ROM header, PnP header, PCI data structure and strings.
 //!
-//! Every offset in them is computed from the types. Source: facts sheet, sections 2.4, 2.5 and 3.
+//! Every offset in them is computed from the types; the linker script compares them with where things
+//! lie. Source: facts sheet, sections 2.4, 2.5 and 3.
+//!
+//! Generation 13.x has the same header up to byte 0x7F, with fewer meanings: the bytes of `jump_slots`,
+//! `virtual_top` and `license_offset` are reserved there and hold 0, and so do the bytes from 0x40 on,
+//! where an ELF header may lead to symbols.
 //!
 //! # Safety
 //!
 //! The unsafe attributes place two constants without references or interior mutability in read-only
-//! sections that only `rom.ld` places.
+//! sections that only `rom.ld` places. The assembly defines symbols and no code.
 #![allow(unsafe_code)]
 
+use core::arch::global_asm;
 use core::mem::offset_of;
 
-use paravirt_vmi_abi::header::{
-    API_VERSION_MAJOR, API_VERSION_MINOR, LICENSES, ROM_SIGNATURE, RomHeader, VROM_SIGNATURE,
-};
+use paravirt_vmi_abi::header::{LICENSES, ROM_SIGNATURE, RomHeader, VROM_SIGNATURE};
 use paravirt_vmi_abi::pci::{self, PciDataStructure};
 use paravirt_vmi_abi::pnp::{self, PnpExpansionHeader};
 use zerocopy::little_endian::{U16, U32};
 use zerocopy::{Immutable, IntoBytes, KnownLayout};
 
-/// `retf`: the 16-bit initialisation that the firmware calls has nothing to do.
-const RETF: u8 = 0xCB;
+/// Version of the interface, and where the structures lie: behind the two entry points.
+#[cfg(not(legacy))]
+mod generation {
+    pub use paravirt_vmi_abi::header::{API_VERSION_MAJOR as MAJOR, API_VERSION_MINOR as MINOR, RomHeader};
+    pub const STRUCTURES: usize = size_of::<RomHeader>();
+    pub const PRODUCT: &str = "VMI 3.0 test ROM for bare hardware";
+}
+
+/// Version of the interface, and where the structures lie: behind the slots.
+#[cfg(legacy)]
+mod generation {
+    pub use paravirt_vmi_abi::legacy::API_VERSION_MAJOR as MAJOR;
+    use paravirt_vmi_abi::legacy::SLOT_SIZE;
+    pub const MINOR: u8 = if cfg!(feature = "v13-3") { 3 } else { 0 };
+    pub const STRUCTURES: usize = SLOT_SIZE as usize * crate::slot::COUNT as usize;
+    pub const PRODUCT: &str = match MINOR {
+        0 => "VMI 13.0 test ROM for bare hardware",
+        _ => "VMI 13.3 test ROM for bare hardware",
+    };
+}
+
+use generation::{MAJOR, MINOR, PRODUCT, STRUCTURES as STRUCTURES_OFFSET};
+
+/// Offset of the initialisation, which follows the structures.
+const POST: usize = STRUCTURES_OFFSET + size_of::<Structures>();
+
+/// What the firmware calls at offset 3: a 16-bit jump to the initialisation.
+#[cfg(all_calls)]
+const ENTRY: [u8; 4] = {
+    let [low, high] = ((POST - (offset_of!(RomHeader, rom_entry) + 3)) as u16).to_le_bytes();
+    [0xE9, low, high, 0]
+};
+
+/// `retf`: without the calls that start a processor there is nothing to initialise.
+#[cfg(not(all_calls))]
+const ENTRY: [u8; 4] = [0xCB, 0, 0, 0];
+
+global_asm!(
+    ".globl rom_structures_offset",
+    ".set rom_structures_offset, {structures}",
+    ".globl rom_post_offset",
+    ".set rom_post_offset, {post}",
+    structures = const STRUCTURES_OFFSET,
+    post = const POST,
+);
 
 /// The licence of this package, as the interface spells it.
 const LICENSE: &str = LICENSES[1];
 
 /// Manufacturer, as the PnP header gives it.
 const MANUFACTURER: &str = "paravirt-vmi";
-
-/// Product, as the PnP header gives it.
-const PRODUCT: &str = "VMI 3.0 test ROM for bare hardware";
 
 /// What follows the ROM header. The PnP standard wants its header on a 16-byte boundary, the PCI
 /// standard its structure on a 4-byte one.
@@ -52,30 +96,30 @@ struct PnpBoot([u8; 0x20 - size_of::<PnpExpansionHeader>()]);
 /// The offset in the image of a field of [`Structures`].
 macro_rules! offset {
     ($field:ident) => {
-        U16::new((size_of::<RomHeader>() + offset_of!(Structures, $field)) as u16)
+        U16::new((STRUCTURES_OFFSET + offset_of!(Structures, $field)) as u16)
     };
 }
 
-const _: () = assert!((size_of::<RomHeader>() + offset_of!(Structures, pnp)).is_multiple_of(16));
-const _: () = assert!((size_of::<RomHeader>() + offset_of!(Structures, pci)).is_multiple_of(4));
+const _: () = assert!((STRUCTURES_OFFSET + offset_of!(Structures, pnp)).is_multiple_of(16));
+const _: () = assert!((STRUCTURES_OFFSET + offset_of!(Structures, pci)).is_multiple_of(4));
 
 /// The ROM header. `rom_length` is filled in when the image is sealed; the two entry points are
 /// assembly.
 const HEADER: RomHeader = RomHeader {
     rom_signature: U16::new(ROM_SIGNATURE),
     rom_length: 0,
-    rom_entry: [RETF, 0, 0, 0],
+    rom_entry: ENTRY,
     rom_pad0: 0,
     vrom_signature: U32::new(VROM_SIGNATURE),
-    api_version_minor: API_VERSION_MINOR,
-    api_version_major: API_VERSION_MAJOR,
+    api_version_minor: MINOR,
+    api_version_major: MAJOR,
     jump_slots: 0,
     reserved1: 0,
     // No hypervisor, so no linear address belongs to one: guests reserve 2^32 - virtual_top bytes,
     // which is none.
     virtual_top: U32::new(0),
     reserved2: U16::new(0),
-    license_offset: offset!(license),
+    license_offset: if cfg!(legacy) { U16::new(0) } else { offset!(license) },
     pci_header_offset: offset!(pci),
     pnp_header_offset: offset!(pnp),
     rom_pad3: U32::new(0),

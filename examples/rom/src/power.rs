@@ -16,7 +16,7 @@ use paravirt_vmi_abi::with_call;
 //    of bit 2 resets. EAX is 0 for a soft reset, which resets the processor only, as INIT does.
 // 2. The keyboard controller, once its input buffer is empty: command 0xFE pulses the reset line.
 // 3. A fault with an empty interrupt table: the processor shuts down, and the board resets it.
-with_call!(REBOOT => entry, [
+with_call!(REBOOT => entry, far [
     "cli",
     "neg eax",
     "sbb eax, eax",

@@ -12,7 +12,7 @@ use paravirt_vmi::boot::{self, Backend, Vmi};
 use paravirt_vmi::site::{MAX_SITE_LENGTH, Site};
 
 use crate::command_line::Options;
-use crate::paging::UPPER_WINDOW;
+use crate::paging::{LOW_MEMORY, UPPER_WINDOW};
 use crate::report::figure;
 use crate::serial::line;
 use crate::text::{self, Hex};
@@ -44,8 +44,11 @@ impl Activation {
 pub unsafe fn activate(options: &Options) -> Activation {
     let native_text = text::checksum();
     let corruption = options.corrupt_site.then(Corruption::new).flatten();
-    let vmi_options =
-        boot::Options { enabled: options.vmi, physical_offset: UPPER_WINDOW, linear_mapping: None };
+    let vmi_options = boot::Options {
+        enabled: options.vmi,
+        physical_offset: UPPER_WINDOW,
+        linear_mapping: Some(LOW_MEMORY),
+    };
     // SAFETY: passed on to the caller.
     let outcome = unsafe { boot::activate(&vmi_options, &mut text::writer()) };
     let vmi = match outcome {

@@ -8,6 +8,8 @@
 
 use core::ffi::{CStr, c_char};
 
+use paravirt_vmi::abi::flags::RebootKind;
+
 use crate::entry::BOOTLOADER_MAGIC;
 
 /// The flag in the information structure's first word that makes `cmdline` valid.
@@ -23,6 +25,15 @@ struct MultibootInformation {
     command_line: *const c_char,
 }
 
+/// A way to end, by a call that does not come back.
+#[derive(Clone, Copy, Debug)]
+pub enum Ending {
+    /// Reboot, of this kind.
+    Reboot(RebootKind),
+    /// Shutdown.
+    Shutdown,
+}
+
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -30,6 +41,8 @@ pub struct Options {
     pub vmi: bool,
     /// Whether to change a byte of one site before activation; set by `vmi=corrupt-site`.
     pub corrupt_site: bool,
+    /// How to end instead of running the checks; set by `end=reboot`, `end=reboot-soft` and `end=shutdown`.
+    pub ending: Option<Ending>,
 }
 
 impl Options {
@@ -48,7 +61,7 @@ impl Options {
         let information = information as *const MultibootInformation;
         // SAFETY: a multiboot1 loader passes a valid structure.
         let information = unsafe { information.read() };
-        let mut options = Self { vmi: true, corrupt_site: false };
+        let mut options = Self { vmi: true, corrupt_site: false, ending: None };
         if information.flags & HAS_COMMAND_LINE != 0 {
             // SAFETY: the flag says that the pointer leads to a C string.
             let words = unsafe { CStr::from_ptr(information.command_line) };
@@ -56,6 +69,9 @@ impl Options {
                 match word {
                     b"vmi=off" => options.vmi = false,
                     b"vmi=corrupt-site" => options.corrupt_site = true,
+                    b"end=reboot" => options.ending = Some(Ending::Reboot(RebootKind::HARD)),
+                    b"end=reboot-soft" => options.ending = Some(Ending::Reboot(RebootKind::SOFT)),
+                    b"end=shutdown" => options.ending = Some(Ending::Shutdown),
                     _ => {}
                 }
             }

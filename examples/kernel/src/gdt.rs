@@ -1,7 +1,8 @@
 //! Segments: flat code and data for the kernel and for ring 3, and the task state segment.
 //!
 //! The order is the one that SYSEXIT needs: it takes the user's code and stack segments to be the
-//! second and the third after the kernel's code segment.
+//! second and the third after the kernel's code segment. The entries behind the task state segment are
+//! for the conformance suite.
 //!
 //! # Safety
 //!
@@ -10,14 +11,23 @@
 
 use core::arch::{asm, global_asm};
 
+use paravirt_vmi::abi::DescriptorTableRegister;
+use paravirt_vmi::descriptor::{Descriptor, Selector, TssStack};
+
 /// Selector of the kernel's code segment, for ring 0.
 pub const KERNEL_CODE: u16 = 0x08;
-const KERNEL_DATA: u16 = 0x10;
+/// Selector of the kernel's data and stack segment, for ring 0.
+pub const KERNEL_DATA: u16 = 0x10;
 /// Selector of the user's code segment.
 pub const USER_CODE: u16 = 0x18 | 3;
 /// Selector of the user's data and stack segment.
 pub const USER_DATA: u16 = 0x20 | 3;
-const TASK_STATE: u16 = 0x28;
+/// Selector of the task state segment.
+pub const TASK_STATE: u16 = 0x28;
+/// Index of the first entry that the kernel itself does not use.
+pub const FIRST_SPARE: u16 = 6;
+/// The number of entries.
+pub const ENTRIES: usize = 16;
 
 /// The MSR from which SYSEXIT derives the user's segments.
 const IA32_SYSENTER_CS: u32 = 0x174;
@@ -32,7 +42,7 @@ static mut INTERRUPT_STACK: Stack = Stack([0; 16384]);
 /// The part of the task state segment that is used: the stack for ring 0, and no I/O permission map,
 /// so that ring 3 has no port. Source: Intel manual, volume 3, section 8.2.1.
 #[repr(C)]
-struct TaskState {
+pub struct TaskState {
     back_link: u32,
     esp0: u32,
     ss0: u32,
@@ -44,17 +54,25 @@ struct TaskState {
 const TASK_STATE_SIZE: u16 = size_of::<TaskState>() as u16;
 const _: () = assert!(TASK_STATE_SIZE == 104);
 
-static mut TASK: TaskState = TaskState {
-    back_link: 0,
-    esp0: 0,
-    ss0: KERNEL_DATA as u32,
-    other_registers: [0; 22],
-    trap: 0,
-    io_map_base: TASK_STATE_SIZE,
-};
+impl TaskState {
+    /// A segment with the kernel's stack at `esp0`.
+    pub const fn new(esp0: u32) -> Self {
+        let (ss0, io_map_base) = (KERNEL_DATA as u32, TASK_STATE_SIZE);
+        Self { back_link: 0, esp0, ss0, other_registers: [0; 22], trap: 0, io_map_base }
+    }
 
+    /// The descriptor of the segment that lies at `task`: available, for ring 0.
+    pub fn descriptor(task: *const Self) -> Descriptor {
+        system_segment(task as u32, (TASK_STATE_SIZE - 1).into(), 9)
+    }
+}
+
+static mut TASK: TaskState = TaskState::new(0);
+
+/// A descriptor table, at the start of a page.
+#[derive(Clone, Copy)]
 #[repr(C, align(4096))]
-struct Table([u64; 6]);
+pub struct Table(pub [Descriptor; ENTRIES]);
 
 /// Base 0, limit FFFFFFFF. The bytes from the fifth on: access rights (present, DPL, type), flags and
 /// the rest of the limit.
@@ -63,19 +81,57 @@ const CODE: u64 = 0x9B << 40;
 const DATA: u64 = 0x93 << 40;
 const DPL_3: u64 = 3 << 45;
 
-static mut GDT: Table = Table([0, FLAT | CODE, FLAT | DATA, FLAT | CODE | DPL_3, FLAT | DATA | DPL_3, 0]);
+pub static mut GDT: Table = Table({
+    let mut entries = [Descriptor(0); ENTRIES];
+    entries[1] = Descriptor(FLAT | CODE);
+    entries[2] = Descriptor(FLAT | DATA);
+    entries[3] = Descriptor(FLAT | CODE | DPL_3);
+    entries[4] = Descriptor(FLAT | DATA | DPL_3);
+    entries
+});
 
-/// The operand of LGDT and LIDT.
-#[repr(C, packed)]
-pub struct TableRegister {
-    /// Offset of the table's last byte.
-    pub limit: u16,
-    /// Linear address of the table.
-    pub base: u32,
+/// A descriptor of flat data that no segment register has been loaded with.
+pub const FLAT_DATA: Descriptor = Descriptor(FLAT | DATA & !(1 << 40));
+
+/// The descriptor of a present segment that starts at `base`: `access` are its fifth byte's DPL and type.
+const fn segment(base: u32, limit: u32, access: u64) -> Descriptor {
+    let (base, limit) = (base as u64, limit as u64);
+    let limits = limit & 0xFFFF | (limit >> 16 & 0xF) << 48;
+    Descriptor(limits | (base & 0xFF_FFFF) << 16 | (base >> 24) << 56 | (0x80 | access) << 40)
+}
+
+/// The descriptor of a writable data segment of `limit + 1` bytes at `base`, 32 bits wide.
+pub const fn data_segment(base: u32, limit: u32) -> Descriptor {
+    Descriptor(segment(base, limit, 0x12).0 | 1 << 54)
+}
+
+/// The descriptor of a segment of the given system type.
+pub const fn system_segment(base: u32, limit: u32, kind: u64) -> Descriptor {
+    segment(base, limit, kind)
+}
+
+/// The kernel's table.
+pub fn table() -> *mut Descriptor {
+    (&raw mut GDT).cast()
+}
+
+/// The kernel's task state segment, as the guest crate sees it.
+pub fn task() -> *mut TssStack {
+    (&raw mut TASK).cast()
+}
+
+/// The end of the stack on which the kernel is entered from ring 3.
+pub fn interrupt_stack() -> u32 {
+    (&raw const INTERRUPT_STACK as u32) + size_of::<Stack>() as u32
+}
+
+/// The selector of an entry of the kernel's table.
+pub const fn selector(index: u16) -> Selector {
+    Selector::gdt(index)
 }
 
 unsafe extern "C" {
-    fn load_segments(table: &TableRegister);
+    fn load_segments(table: &DescriptorTableRegister);
 }
 
 global_asm!(
@@ -115,18 +171,14 @@ load_segments:
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn load() {
     let task = &raw mut TASK;
-    let stack = &raw const INTERRUPT_STACK as u32;
     // SAFETY: the processor does not use the segment before it is loaded below.
-    unsafe { (*task).esp0 = stack + size_of::<Stack>() as u32 };
-
-    let base = u64::from(task as u32);
-    let limit = u64::from(TASK_STATE_SIZE - 1);
-    let descriptor = limit | (base & 0xFF_FFFF) << 16 | 0x89 << 40 | (base >> 24) << 56;
+    unsafe { (*task).esp0 = interrupt_stack() };
+    let descriptor = TaskState::descriptor(task);
     let table = &raw mut GDT;
     // SAFETY: nothing uses the table before it is loaded below.
     unsafe { (*table).0[usize::from(TASK_STATE / 8)] = descriptor };
 
-    let register = TableRegister { limit: size_of::<Table>() as u16 - 1, base: table as u32 };
+    let register = DescriptorTableRegister::new(size_of::<[Descriptor; ENTRIES]>() as u16 - 1, table as u32);
     // SAFETY: the table is valid, and flat segments replace flat segments.
     unsafe { load_segments(&register) };
 }

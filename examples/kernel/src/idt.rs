@@ -7,36 +7,56 @@
 
 use core::arch::asm;
 
-use crate::gdt::{KERNEL_CODE, TableRegister};
+use paravirt_vmi::abi::DescriptorTableRegister;
+use paravirt_vmi::descriptor::Descriptor;
+
+use crate::gdt::KERNEL_CODE;
 use crate::traps::{ENTRY_SIZE, VECTORS, trap_entries};
 
 /// Present, interrupt gate: masks interrupts on the way in.
 const INTERRUPT_GATE: u64 = 0x8E << 40;
 const DPL_3: u64 = 3 << 45;
 
+/// A table, at the start of a page.
+#[derive(Clone, Copy)]
 #[repr(C, align(4096))]
-struct Table([u64; VECTORS]);
-static mut IDT: Table = Table([0; VECTORS]);
+pub struct Table(pub [Descriptor; VECTORS]);
+static mut IDT: Table = Table([Descriptor(0); VECTORS]);
 
-/// Loads a table with a gate for each vector; ring 3 can use only that of `system_call`.
+/// The kernel's table.
+pub fn table() -> *mut Table {
+    &raw mut IDT
+}
+
+/// What loads a table.
+pub fn register(table: *const Table) -> DescriptorTableRegister {
+    DescriptorTableRegister::new(size_of::<[Descriptor; VECTORS]>() as u16 - 1, table as u32)
+}
+
+/// An interrupt gate of ring 0 to the code at `entry`.
+pub fn gate(entry: u32) -> Descriptor {
+    let entry = u64::from(entry);
+    let target = (entry & 0xFFFF) | (entry >> 16) << 48;
+    Descriptor(INTERRUPT_GATE | u64::from(KERNEL_CODE) << 16 | target)
+}
+
+/// Loads a table with a gate for each vector; ring 3 can use only those of `for_user`.
 ///
 /// # Safety
 ///
 /// Called once, in ring 0, after the kernel's segments were loaded.
 #[unsafe(link_section = ".boot.text")]
-pub unsafe fn load(system_call: u8) {
+pub unsafe fn load(for_user: &[u8]) {
     let table = &raw mut IDT;
     for vector in 0..VECTORS {
-        let entry = u64::from(&raw const trap_entries as u32) + (vector * ENTRY_SIZE) as u64;
-        let mut gate = INTERRUPT_GATE | u64::from(KERNEL_CODE) << 16;
-        gate |= (entry & 0xFFFF) | (entry >> 16) << 48;
-        if vector == usize::from(system_call) {
-            gate |= DPL_3;
+        let mut gate = gate(&raw const trap_entries as u32 + (vector * ENTRY_SIZE) as u32);
+        if for_user.iter().any(|open| usize::from(*open) == vector) {
+            gate.0 |= DPL_3;
         }
         // SAFETY: the table is not in use before it is loaded below.
         unsafe { (*table).0[vector] = gate };
     }
-    let register = TableRegister { limit: size_of::<Table>() as u16 - 1, base: table as u32 };
+    let register = register(table);
     // SAFETY: the table is valid and stays where it is.
     unsafe { asm!("lidt [{}]", in(reg) &raw const register, options(nostack, preserves_flags)) };
 }

@@ -9,11 +9,14 @@
 #![deny(unsafe_code)]
 
 mod activation;
+mod ap;
 mod command_line;
 mod conformance;
 mod direction;
+mod ending;
 mod entry;
 mod exit;
+mod fault;
 mod gdt;
 mod idt;
 mod mem;
@@ -22,6 +25,7 @@ mod panic;
 mod pic;
 mod pit;
 mod port;
+mod raw;
 mod report;
 mod serial;
 mod text;
@@ -49,7 +53,7 @@ unsafe extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     // SAFETY: in ring 0, with the loader's flat segments.
     unsafe { gdt::load() };
     // SAFETY: in ring 0, with the kernel's segments.
-    unsafe { idt::load(traps::SYSTEM_CALL) };
+    unsafe { idt::load(&[traps::SYSTEM_CALL, traps::REGISTERS_PROBE]) };
     // SAFETY: in ring 0; this kernel is for a Pentium or later.
     let has_sysexit = unsafe { gdt::prepare_sysexit() };
     // SAFETY: in ring 0, with paging off.
@@ -60,6 +64,9 @@ unsafe extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     // one processor.
     let activation = unsafe { activation::activate(&options) };
 
+    if let Some(ending) = options.ending {
+        ending::run(ending);
+    }
     let mut report = Report::default();
     conformance::run(&mut report, &activation, has_sysexit);
     exit::exit(report.finish())

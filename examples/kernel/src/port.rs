@@ -8,35 +8,53 @@
 
 use core::arch::asm;
 
-/// An 8-bit port.
-pub struct Port(u16);
+/// Defines a port by its width.
+macro_rules! port {
+    ($(#[$meta:meta])* $port:ident, $value:ty, $input:literal, $output:literal, $register:tt) => {
+        $(#[$meta])*
+        pub struct $port(u16);
 
-impl Port {
-    /// The port with this number.
-    ///
-    /// # Safety
-    ///
-    /// No value read from or written to the port may break memory safety.
-    pub const unsafe fn new(number: u16) -> Self {
-        Self(number)
-    }
+        impl $port {
+            /// The port with this number.
+            ///
+            /// # Safety
+            ///
+            /// No value read from or written to the port may break memory safety.
+            pub const unsafe fn new(number: u16) -> Self {
+                Self(number)
+            }
 
-    /// Reads one byte.
-    pub fn read(&self) -> u8 {
-        let value;
-        // No `nomem`: what a device does is ordered with the memory accesses around it.
-        // SAFETY: harmless by the contract of `new`.
-        unsafe {
-            asm!("in al, dx", in("dx") self.0, out("al") value, options(nostack, preserves_flags));
+            /// Reads one value.
+            pub fn read(&self) -> $value {
+                let value;
+                // No `nomem`: what a device does is ordered with the memory accesses around it.
+                // SAFETY: harmless by the contract of `new`.
+                unsafe {
+                    asm!($input, in("dx") self.0, out($register) value, options(nostack, preserves_flags));
+                }
+                value
+            }
+
+            /// Writes one value.
+            pub fn write(&self, value: $value) {
+                // SAFETY: harmless by the contract of `new`.
+                unsafe {
+                    asm!($output, in("dx") self.0, in($register) value, options(nostack, preserves_flags));
+                }
+            }
         }
-        value
-    }
+    };
+}
 
-    /// Writes one byte.
-    pub fn write(&self, value: u8) {
-        // SAFETY: harmless by the contract of `new`.
-        unsafe {
-            asm!("out dx, al", in("dx") self.0, in("al") value, options(nostack, preserves_flags));
-        }
-    }
+port! {
+    /// An 8-bit port.
+    Port, u8, "in al, dx", "out dx, al", "al"
+}
+port! {
+    /// A 16-bit port.
+    Port16, u16, "in ax, dx", "out dx, ax", "ax"
+}
+port! {
+    /// A 32-bit port.
+    Port32, u32, "in eax, dx", "out dx, eax", "eax"
 }

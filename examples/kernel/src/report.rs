@@ -5,9 +5,14 @@
 //! @check ID fail WHAT: found VALUE, expected VALUE
 //! @figure ID INTEGER
 //! @end PASSED FAILED
+//! @last NUMBER
 //! ```
+//!
+//! `@last` stands for all the checks in a run that ends with the call of that number.
 
 use core::fmt;
+
+use paravirt_vmi::abi::Call;
 
 use crate::exit::Code;
 use crate::serial::line;
@@ -19,9 +24,39 @@ pub struct Report {
     failed: u32,
 }
 
+/// The name of a check.
+#[derive(Clone, Copy, Debug)]
+pub enum Id {
+    /// A name.
+    Name(&'static str),
+    /// That of a call: `call.NUMBER.NAME`.
+    Call(Call),
+}
+
+impl From<&'static str> for Id {
+    fn from(name: &'static str) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<Call> for Id {
+    fn from(call: Call) -> Self {
+        Self::Call(call)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => f.write_str(name),
+            Self::Call(call) => write!(f, "call.{:02}.{call}", call.number()),
+        }
+    }
+}
+
 /// One check while it runs: holds if all its expectations do.
 pub struct Check {
-    id: &'static str,
+    id: Id,
     failures: u32,
 }
 
@@ -30,7 +65,8 @@ const MOST_FAILURES: u32 = 5;
 
 impl Report {
     /// Runs one check and reports what became of it.
-    pub fn check(&mut self, id: &'static str, check: impl FnOnce(&mut Check)) {
+    pub fn check(&mut self, id: impl Into<Id>, check: impl FnOnce(&mut Check)) {
+        let id = id.into();
         let mut outcome = Check { id, failures: 0 };
         check(&mut outcome);
         if outcome.failures != 0 {
@@ -53,7 +89,7 @@ impl Check {
     pub fn equal<T: PartialEq + fmt::Debug>(&mut self, what: &str, found: T, expected: T) -> bool {
         let equal = found == expected;
         if !equal {
-            self.fail(format_args!("{what}: found {found:?}, expected {expected:?}"));
+            self.failed(format_args!("{what}: found {found:?}, expected {expected:?}"));
         }
         equal
     }
@@ -61,19 +97,19 @@ impl Check {
     /// Expects a number of at least `least`.
     pub fn at_least(&mut self, what: &str, found: u32, least: u32) {
         if found < least {
-            self.fail(format_args!("{what}: found {found}, expected at least {least}"));
+            self.failed(format_args!("{what}: found {found}, expected at least {least}"));
         }
     }
 
     /// Expects an operation to have succeeded.
     pub fn succeeded<E: fmt::Display>(&mut self, what: &str, outcome: Result<(), E>) {
         if let Err(error) = outcome {
-            self.fail(format_args!("{what}: {error}"));
+            self.failed(format_args!("{what}: {error}"));
         }
     }
 
     /// Reports a failed expectation. The first decides the check; the others are for the reader.
-    fn fail(&mut self, details: fmt::Arguments<'_>) {
+    pub fn failed(&mut self, details: fmt::Arguments<'_>) {
         match self.failures {
             0 => line!("@check {} fail {details}", self.id),
             1..MOST_FAILURES => line!("{}: {details}", self.id),

@@ -8,19 +8,14 @@
 
 use core::fmt;
 use core::ops::Range;
-use core::{ptr, slice};
+use core::ptr;
 
 use paravirt_vmi::patch::DirectWriter;
-use paravirt_vmi::site::{Site, SiteTable, StubTable};
+use paravirt_vmi::site::{Site, SiteTable};
 
 unsafe extern "C" {
     static text_start: u8;
     static text_end: u8;
-    static __start_vmi_sites: u8;
-    static __stop_vmi_sites: u8;
-    /// What the guest crate's sites call whose native form is longer than a site.
-    #[link_name = "__paravirt_vmi_native"]
-    safe static NATIVE_STUBS: StubTable;
 }
 
 /// The addresses of the text that the patcher may write.
@@ -40,12 +35,7 @@ pub fn writer() -> DirectWriter {
 ///
 /// If a record is not one that the guest crate emits.
 pub fn sites() -> impl Iterator<Item = Site> {
-    let start = &raw const __start_vmi_sites;
-    let length = &raw const __stop_vmi_sites as usize - start as usize;
-    // SAFETY: the linker script puts the symbols around the records, which nothing writes.
-    let records = unsafe { slice::from_raw_parts(start, length) };
-    let table = SiteTable::from_bytes(start as u32, records, &NATIVE_STUBS);
-    let table = table.unwrap_or_else(|error| panic!("{error}"));
+    let table = SiteTable::linked().unwrap_or_else(|error| panic!("{error}"));
     table.iter().map(|site| site.unwrap_or_else(|error| panic!("{error}")))
 }
 

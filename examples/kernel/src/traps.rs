@@ -11,17 +11,25 @@
 
 use core::arch::{asm, global_asm};
 
-use crate::{pic, ticks, user};
+use paravirt_vmi::descriptor::came_from_user;
 
-/// The number of gates: exceptions, then the two interrupt controllers, then system calls and the
-/// probe of EFLAGS.
-pub const VECTORS: usize = 0x82;
+use crate::{fault, pic, ticks, user};
+
+/// The number of gates: exceptions, then the two interrupt controllers, then system calls, the probes of
+/// EFLAGS and of the registers, and a spare one.
+pub const VECTORS: usize = 0x84;
+/// The first vector that is not an exception.
+const EXCEPTIONS: u32 = 0x20;
 /// The vector of IRQ 0; the other lines follow.
 pub const FIRST_IRQ: u8 = 0x20;
 /// The vector of the system call, open to ring 3.
 pub const SYSTEM_CALL: u8 = 0x80;
 /// The vector that answers with EFLAGS; see [`flags_in_frame`].
 const FLAGS_PROBE: u8 = 0x81;
+/// The vector by which ring 3 shows its registers, open to ring 3.
+pub const REGISTERS_PROBE: u8 = 0x82;
+/// A vector that is handled by nothing: EAX becomes 0. Checks lead it elsewhere.
+pub const SPARE: u8 = 0x83;
 /// The size of an entry of `trap_entries`.
 pub const ENTRY_SIZE: usize = 16;
 
@@ -33,31 +41,41 @@ pub const INTERRUPT_FLAG: u32 = 1 << 9;
 #[derive(Debug)]
 #[repr(C)]
 pub struct Frame {
-    es: u32,
-    ds: u32,
-    edi: u32,
-    esi: u32,
-    ebp: u32,
+    /// ES.
+    pub es: u32,
+    /// DS.
+    pub ds: u32,
+    /// EDI.
+    pub edi: u32,
+    /// ESI.
+    pub esi: u32,
+    /// EBP.
+    pub ebp: u32,
     /// ESP as PUSHAD saw it; POPAD ignores it.
     esp: u32,
     /// Second argument of a system call.
     pub ebx: u32,
-    edx: u32,
+    /// EDX.
+    pub edx: u32,
     /// Third argument of a system call.
     pub ecx: u32,
     /// First argument of a system call, and its result.
     pub eax: u32,
-    vector: u32,
-    error_code: u32,
-    eip: u32,
+    /// Which interrupt or exception it is.
+    pub vector: u32,
+    /// An exception's error code, else 0.
+    pub error_code: u32,
+    /// Where it came.
+    pub eip: u32,
     cs: u32,
-    eflags: u32,
+    /// EFLAGS where it came.
+    pub eflags: u32,
 }
 
 impl Frame {
-    /// Whether ring 3 was interrupted. Never compare with ring 0: the kernel may run in another one.
+    /// Whether ring 3 was interrupted.
     pub fn interrupted_user(&self) -> bool {
-        self.cs & 3 == 3
+        came_from_user(self.cs, self.eflags)
     }
 
     /// Whether interrupts were enabled where the frame leads back to.
@@ -127,6 +145,10 @@ extern "C" fn trap_dispatch(frame: &mut Frame) {
         vector @ FIRST_IRQ..0x30 => interrupt(vector - FIRST_IRQ, frame),
         SYSTEM_CALL => user::system_call(frame),
         FLAGS_PROBE => frame.eax = frame.eflags,
+        REGISTERS_PROBE => user::show_registers(frame),
+        SPARE => frame.eax = 0,
+        _ if frame.vector < EXCEPTIONS && frame.interrupted_user() => user::fault(frame, faulting_address()),
+        _ if frame.vector < EXCEPTIONS && fault::is_expected() => fault::resume(frame, faulting_address()),
         vector => panic!("exception {vector} with CR2 {:08x}: {frame:08x?}", faulting_address()),
     }
 }
@@ -153,4 +175,12 @@ pub fn flags_in_frame() -> u32 {
     // SAFETY: the handler changes EAX alone.
     unsafe { asm!("int {}", const FLAGS_PROBE, out("eax") flags) };
     flags
+}
+
+/// What the handler of [`SPARE`] leaves in EAX.
+pub fn call_spare() -> u32 {
+    let answer;
+    // SAFETY: the handlers that the vector is led to change EAX alone.
+    unsafe { asm!("int {}", const SPARE, inout("eax") 0xDEAD_BEEF_u32 => answer) };
+    answer
 }

@@ -11,17 +11,24 @@
 //! | 1   | report      | EBX = index of the answer, ECX = answer  |
 //! | 2   | exit        | does not return                          |
 //!
+//! Other programs, in `probe`, do one thing each. An exception in ring 3 ends the program.
+//!
 //! # Safety
 //!
 //! The assembly saves and restores the registers that the C ABI keeps. The program runs on a stack of
 //! its own and can reach no memory of the kernel.
 #![allow(unsafe_code)]
 
+mod probe;
+
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
+pub use probe::{registers, show_registers, use_port};
+
 use paravirt_vmi::irq;
 
+use crate::fault::Fault;
 use crate::gdt::{USER_CODE, USER_DATA};
 use crate::ticks;
 use crate::traps::{Frame, INTERRUPT_FLAG, SYSTEM_CALL};
@@ -45,6 +52,12 @@ const USER_FLAGS: u32 = INTERRUPT_FLAG | 1 << 1;
 static ANSWERS: [AtomicU32; 3] = [const { AtomicU32::new(0) }; 3];
 /// ESP of the kernel while the program runs.
 static KERNEL_STACK: AtomicU32 = AtomicU32::new(0);
+/// Where the frame of the last system call lay.
+static FRAME: AtomicU32 = AtomicU32::new(0);
+/// Vector, error code, EIP and address of the exception that ended the program, if one did.
+static FAULT: [AtomicU32; 4] = [const { AtomicU32::new(NO_FAULT) }; 4];
+/// No vector.
+const NO_FAULT: u32 = !0;
 
 /// The way into ring 3.
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +80,14 @@ pub struct Answers {
 }
 
 unsafe extern "C" {
-    fn enter_by_iret();
-    fn enter_by_sysexit();
+    /// Runs the program at the address through the IRET site.
+    fn enter_by_iret(program: *const u8);
+    /// Runs the program at the address through the SYSEXIT site.
+    fn enter_by_sysexit(program: *const u8);
+    /// Returns from the entry that was called last.
     fn leave_user() -> !;
+    /// The program that [`run`] runs.
+    static user_program: u8;
 }
 
 global_asm!(
@@ -89,26 +107,26 @@ global_asm!(
 
     .globl enter_by_iret
 enter_by_iret:
+    mov ecx, [esp + 4]
     PREPARE_USER
     push {user_data}
     mov eax, offset user_stack_end
     push eax
     push {user_flags}
     push {user_code}
-    mov eax, offset user_program
-    push eax
+    push ecx
 "#,
     paravirt_vmi::iret_site!(),
     r#"
     .globl enter_by_sysexit
 enter_by_sysexit:
+    mov edx, [esp + 4]
     PREPARE_USER
-    mov edx, offset user_program
     mov ecx, offset user_stack_end
 "#,
     paravirt_vmi::sysexit_site!(),
     r#"
-    # Returns from the enter_by_* that was called last.
+    # Returns from the entry that was called last.
     .globl leave_user
 leave_user:
     mov esp, [{kernel_stack}]
@@ -181,16 +199,11 @@ user_program:
 ///
 /// If interrupts are enabled.
 pub fn run(entry: Entry) -> Answers {
-    assert!(!irq::is_enabled(), "interrupts must be masked on the way to ring 3");
     for answer in &ANSWERS {
         answer.store(0, Relaxed);
     }
-    match entry {
-        // SAFETY: the descriptor tables and the page tables are set up, and the program comes back
-        // by its last system call.
-        Entry::Iret => unsafe { enter_by_iret() },
-        // SAFETY: as above.
-        Entry::Sysexit => unsafe { enter_by_sysexit() },
+    if let Some(fault) = enter(entry, &raw const user_program) {
+        panic!("the program in ring 3 raised {fault:08x?}");
     }
     Answers {
         flags_at_start: ANSWERS[FLAGS_AT_START].load(Relaxed),
@@ -199,9 +212,43 @@ pub fn run(entry: Entry) -> Answers {
     }
 }
 
-/// Handles a system call.
+/// Runs a program until its system call exits, or until it raises an exception, which is returned.
+///
+/// # Panics
+///
+/// If interrupts are enabled.
+fn enter(entry: Entry, program: *const u8) -> Option<Fault> {
+    assert!(!irq::is_enabled(), "interrupts must be masked on the way to ring 3");
+    FAULT[0].store(NO_FAULT, Relaxed);
+    match entry {
+        // SAFETY: the descriptor tables and the page tables are set up, and the program comes back
+        // by its last system call or by an exception.
+        Entry::Iret => unsafe { enter_by_iret(program) },
+        // SAFETY: as above.
+        Entry::Sysexit => unsafe { enter_by_sysexit(program) },
+    }
+    let [vector, error_code, eip, address] = FAULT.each_ref().map(|word| word.load(Relaxed));
+    (vector != NO_FAULT).then_some(Fault { vector, error_code, eip, address })
+}
+
+/// Where on the stack the kernel was entered by the last system call.
+pub fn kernel_entered_at() -> u32 {
+    FRAME.load(Relaxed)
+}
+
+/// Ends the program that raised the exception of `frame`. `address` is CR2.
+pub fn fault(frame: &Frame, address: u32) -> ! {
+    for (word, value) in FAULT.iter().zip([frame.vector, frame.error_code, frame.eip, address]) {
+        word.store(value, Relaxed);
+    }
+    // SAFETY: ring 3 was interrupted, so an entry was left and its stack is as it was.
+    unsafe { leave_user() }
+}
+
+/// Handles a system call. What the program passes is not trusted.
 pub fn system_call(frame: &mut Frame) {
     assert!(frame.interrupted_user(), "system call from the kernel: {frame:08x?}");
+    FRAME.store(&raw const *frame as u32, Relaxed);
     match frame.eax {
         TICKS => frame.eax = ticks::count(),
         REPORT => {
@@ -209,7 +256,7 @@ pub fn system_call(frame: &mut Frame) {
                 answer.store(frame.ecx, Relaxed);
             }
         }
-        // SAFETY: the call came from ring 3, so `enter_by_*` was left and its stack is as it was.
+        // SAFETY: the call came from ring 3, so an entry was left and its stack is as it was.
         EXIT => unsafe { leave_user() },
         unknown => panic!("unknown system call {unknown}: {frame:08x?}"),
     }

@@ -17,10 +17,12 @@ mod entry;
 mod exit;
 #[path = "../../../examples/kernel/src/mem.rs"]
 mod mem;
-#[path = "../../../examples/kernel/src/paging.rs"]
+#[path = "../../../examples/kernel/src/paging/mod.rs"]
 mod paging;
 #[path = "../../../examples/kernel/src/port.rs"]
 mod port;
+#[path = "../../../examples/kernel/src/raw.rs"]
+mod raw;
 #[path = "../../../examples/kernel/src/report.rs"]
 mod report;
 #[path = "../../../examples/kernel/src/serial.rs"]

@@ -78,12 +78,22 @@ impl Outcome {
         problems
     }
 
-    /// Under VMI every site is patched, natively none.
+    /// Under VMI the sites of every call that the ROM provides are patched, natively none.
     fn site_problem(&self) -> Option<String> {
         let sites = &self.report.sites;
-        let patched = sites.iter().filter(|site| site.before != site.after).count();
-        let expected = if self.environment.is_vmi { sites.len() } else { 0 };
-        (patched != expected).then(|| format!("{patched} of {} sites are patched", sites.len()))
+        let is_provided = |call| self.report.calls.iter().any(|r| r.call == call && r.kind != "NONE");
+        let wrong: Vec<_> = sites
+            .iter()
+            .filter(|site| (site.before != site.after) != (self.environment.is_vmi && is_provided(site.call)))
+            .collect();
+        let first = wrong.first()?;
+        let (address, call) = (first.address, first.call);
+        let is = if first.before == first.after { "native" } else { "patched" };
+        let count = wrong.len();
+        Some(format!(
+            "{count} of {} sites are not as they should be: {call} at {address:08x} is {is}",
+            sites.len()
+        ))
     }
 
     /// What the debug port says about calls that should or should not go through the ROM.
@@ -168,10 +178,16 @@ mod tests {
     #[test]
     fn a_site_that_is_patched_natively_or_native_under_vmi_is_a_problem() {
         let sites = "@site 00100000 30 3e3e3e3efa e800000000\n@site 00100005 30 3e3e3e3efa 3e3e3e3efa\n";
-        for (name, log) in [("native", NATIVE), ("rom", VMI)] {
-            let problems = outcome(name, &format!("{sites}{log}"), &[], Stop::PASSED).problems();
-            assert_eq!(problems, ["1 of 2 sites are patched"]);
+        let call = "@call 30 CALL_REL c00c3100 2\n";
+        for (name, log, wrong) in
+            [("native", NATIVE, "00100000 is patched"), ("rom", VMI, "00100005 is native")]
+        {
+            let problems = outcome(name, &format!("{call}{sites}{log}"), &[], Stop::PASSED).problems();
+            let wrong = format!("1 of 2 sites are not as they should be: DisableInterrupts at {wrong}");
+            assert_eq!(problems, [wrong]);
         }
+        let native = "@call 30 NONE - 1\n@site 00100005 30 3e3e3e3efa 3e3e3e3efa\n";
+        assert!(outcome("rom", &format!("{native}{VMI}"), &[], Stop::PASSED).is_good());
     }
 
     #[test]

@@ -50,6 +50,8 @@ impl<'a> Machine<'a> {
         command
             .args(["-machine", "pc", "-m", "64", "-nodefaults", "-no-user-config", "-no-reboot"])
             .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
+            // the emulator's oldest processor, twice, and pages without instructions
+            .args(["-cpu", "qemu32,+nx", "-smp", "2"])
             // Instructions are counted, so that every run is the same.
             .args(["-accel", "tcg", "-icount", "shift=0,sleep=off"])
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])

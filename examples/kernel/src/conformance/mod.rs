@@ -1,4 +1,4 @@
-//! The conformance suite: what `paravirt_vmi::irq` promises, checked from the kernel's side.
+//! The conformance suite: what the guest crate promises, checked from the kernel's side.
 //!
 //! The same checks run natively and patched. What decides is seen from outside the crate under test:
 //! ticks that arrive or stay in the interrupt controller, frames that the processor pushes, and bytes
@@ -10,12 +10,16 @@
 //! kernel relies on masked interrupts but the checks themselves.
 #![allow(unsafe_code)]
 
+mod calls;
+mod clobbers;
 mod flag;
 mod halt;
 mod nesting;
 mod patching;
 mod pending;
+mod pointer;
 mod registers;
+mod survival;
 mod timer;
 mod user;
 
@@ -24,7 +28,7 @@ use core::arch::asm;
 use paravirt_vmi::irq;
 
 use crate::activation::Activation;
-use crate::report::{Check, Report};
+use crate::report::{Check, Id, Report};
 use crate::{pit, ticks};
 
 /// Runs every check. Interrupts are masked before and after.
@@ -32,17 +36,20 @@ pub fn run(report: &mut Report, activation: &Activation, sysexit: bool) {
     report.check("irq.boot", |check| flag::expect(check, "after activation", false));
     flag::run(report);
     nesting::run(report);
-    registers::run(report);
+    survival::run(report);
     timer::run(report);
     pending::run(report);
     halt::run(report);
     user::run(report, activation, sysexit);
+    clobbers::run(report);
+    calls::run(report, activation, sysexit);
+    pointer::run(report);
     patching::run(report, activation);
     timer::check_all_ticks(report);
 }
 
 /// Runs one check with the timer stopped and interrupts masked.
-fn check(report: &mut Report, id: &'static str, body: impl FnOnce(&mut Check)) {
+fn check(report: &mut Report, id: impl Into<Id>, body: impl FnOnce(&mut Check)) {
     settle();
     report.check(id, body);
     settle();

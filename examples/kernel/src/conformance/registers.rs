@@ -1,182 +1,261 @@
-//! Registers: what a site may change, and what an interrupt may not.
+//! A call with any registers: loaded before its site, and seen right behind it.
+//!
+//! Every call has a site of its own here, so natively its native form is made, and patched whatever the ROM
+//! wants. Calls that may rely on CS and SS alone are made with null selectors in DS and ES: a ROM that uses
+//! these segments faults.
 //!
 //! # Safety
 //!
-//! The assembly keeps the registers of the C ABI, the stack and the direction flag.
+//! The assembly saves and restores the registers that the C ABI keeps, flat DS and ES, null FS and GS, and
+//! a clear direction flag, whatever the call did to them. One call is made at a time: interrupts are masked
+//! or their handlers make none.
 #![allow(unsafe_code)]
 
-use core::arch::{asm, global_asm};
-use core::sync::atomic::Ordering::Relaxed;
+use core::arch::global_asm;
 
-use paravirt_vmi::irq;
+use paravirt_vmi::abi::{Call, Segments};
 
-use super::{check, enable, restore, when_ticking};
-use crate::report::{Check, Report};
-use crate::ticks::COUNTDOWN;
-use crate::{direction, pit, ticks};
+use crate::gdt::{KERNEL_CODE, KERNEL_DATA};
 
-pub fn run(report: &mut Report) {
-    check(report, "registers.disable", |check| survive(check, disable, &ALL));
-    check(report, "registers.enable", |check| survive(check, unmask, &ALL));
-    check(report, "registers.save_restore", |check| {
-        survive(check, save_and_restore, &ALL_BUT_EAX);
-    });
-    check(report, "registers.halt", when_ticking(halt_keeps_registers));
-    check(report, "registers.interrupt", interrupts_keep_registers);
-    check(report, "registers.direction", interrupts_keep_the_direction);
+/// What a call finds, and what it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Registers {
+    /// EAX.
+    pub eax: u32,
+    /// EBX.
+    pub ebx: u32,
+    /// ECX.
+    pub ecx: u32,
+    /// EDX.
+    pub edx: u32,
+    /// ESI.
+    pub esi: u32,
+    /// EDI.
+    pub edi: u32,
+    /// EBP.
+    pub ebp: u32,
+    /// The words at `[esp+4]` and `[esp+8]` of the callee.
+    pub stack: [u32; 2],
+    /// OF in bit 0, and SF, ZF, AF, PF, CF where `lahf` puts them, in bits 8 to 15.
+    pub flags: u32,
+    /// Set by the call: ESP, as a difference.
+    pub esp: u32,
+    /// Set by the call: DS, ES, FS and GS.
+    pub segments: [u32; 4],
+    /// Set by the call: how far a string instruction goes.
+    pub step: u32,
 }
 
-/// Values in the order of [`NAMES`].
-type Registers = [u32; 7];
-const NAMES: [&str; 7] = ["EBX", "ESI", "EDI", "EBP", "ECX", "EDX", "EAX"];
-const ALL: [usize; 7] = [0, 1, 2, 3, 4, 5, 6];
-const ALL_BUT_EAX: [usize; 6] = [0, 1, 2, 3, 4, 5];
-/// What a call with the standard clobbers keeps.
-const PRESERVED: [usize; 4] = [0, 1, 2, 3];
+impl Registers {
+    /// Zeros.
+    pub const ZERO: Self = Self {
+        eax: 0,
+        ebx: 0,
+        ecx: 0,
+        edx: 0,
+        esi: 0,
+        edi: 0,
+        ebp: 0,
+        stack: [0; 2],
+        flags: 0,
+        esp: 0,
+        segments: [0; 4],
+        step: 0,
+    };
+}
+
+/// All arithmetic flags, and bit 1, which is always set, in [`Registers::flags`].
+pub const ALL_FLAGS: u32 = 0xD701;
+/// No arithmetic flag.
+pub const NO_FLAGS: u32 = 0x0200;
+
+/// What the call of [`call_with`] finds and leaves, and where its site is.
+#[repr(C)]
+struct Exchange {
+    before: Registers,
+    after: Registers,
+    site: u32,
+    /// DS, ES, FS, GS before the call.
+    segments: [u32; 4],
+    /// ESP of [`call_with`].
+    stack: u32,
+    /// ESP before the call.
+    esp: u32,
+    /// Whether an interrupt frame lies on top of the stack.
+    has_frame: u32,
+}
+static mut EXCHANGE: Exchange = Exchange {
+    before: Registers::ZERO,
+    after: Registers::ZERO,
+    site: 0,
+    segments: [0; 4],
+    stack: 0,
+    esp: 0,
+    has_frame: 0,
+};
 
 unsafe extern "C" {
-    /// Calls `function` with the registers loaded from `registers`, and stores there what it left.
-    fn call_with_registers(function: extern "C" fn(), registers: &mut Registers);
-    /// Waits until [`COUNTDOWN`] is zero; neither changes nor uses a register.
-    fn wait_for_ticks();
+    /// Makes the call that [`EXCHANGE`] describes.
+    fn call_with();
+    /// Where the site of each call lies.
+    safe static call_sites: [u32; Call::COUNT];
 }
+
+/// Emits a site for each call, and the table of their addresses.
+macro_rules! sites {
+    ($({ $number:literal $call:ident $($row:tt)* })*) => {
+        global_asm!(
+            ".text",
+            $(
+                concat!(".Lcall_", stringify!($number), ":"),
+                paravirt_vmi::__site!($call),
+                "jmp call_returned",
+            )*
+            ".pushsection .rodata.call_sites, \"a\", @progbits",
+            ".balign 4",
+            ".globl call_sites",
+            "call_sites:",
+            $(concat!(".long .Lcall_", stringify!($number)),)*
+            ".popsection",
+        );
+    };
+}
+paravirt_vmi::abi::for_each_call!(sites);
 
 global_asm!(
     r#"
     .text
-    .globl call_with_registers
-call_with_registers:
+    .set BEFORE, {exchange}
+    .set AFTER, {exchange} + {after}
+    .globl call_with
+call_with:
+    push ebp
     push ebx
     push esi
     push edi
-    push ebp
-    sub esp, 12
-    mov ebp, [esp + 36]
-    mov ebx, [ebp]
-    mov esi, [ebp + 4]
-    mov edi, [ebp + 8]
-    mov ecx, [ebp + 16]
-    mov edx, [ebp + 20]
-    mov eax, [ebp + 24]
-    mov ebp, [ebp + 12]
-    call [esp + 32]
-    # EBP as it was left changes places with the address of the array
-    xchg ebp, [esp + 36]
-    mov [ebp], ebx
-    mov [ebp + 4], esi
-    mov [ebp + 8], edi
-    mov [ebp + 16], ecx
-    mov [ebp + 20], edx
-    mov [ebp + 24], eax
-    mov eax, [esp + 36]
-    mov [ebp + 12], eax
-    add esp, 12
-    pop ebp
+    mov [{exchange} + {stack}], esp
+    push [BEFORE + {words} + 4]
+    push [BEFORE + {words}]
+    # an interrupt frame in their place, whose EFLAGS are the flags to find behind the call
+    cmp dword ptr [{exchange} + {has_frame}], 0
+    je 2f
+    mov eax, [BEFORE + {words}]
+    mov [esp + 4], eax
+    mov eax, cs
+    mov [esp], eax
+    mov eax, offset call_returned
+    push eax
+2:  mov [{exchange} + {esp}], esp
+    mov fs, [{exchange} + {segments} + 8]
+    mov gs, [{exchange} + {segments} + 12]
+
+    # OF by an addition, the others by sahf; nothing below changes a flag
+    mov ah, [BEFORE + {flags} + 1]
+    mov al, [BEFORE + {flags}]
+    neg al
+    and al, 0x7f
+    add al, 1
+    # (-1 & 7F) + 1 overflows, (-0 & 7F) + 1 does not
+    sahf
+    mov ebx, [BEFORE + 4]
+    mov ecx, [BEFORE + 8]
+    mov edx, [BEFORE + 12]
+    mov esi, [BEFORE + 16]
+    mov edi, [BEFORE + 20]
+    mov ebp, [BEFORE + 24]
+    mov eax, [BEFORE]
+    mov es, [{exchange} + {segments} + 4]
+    mov ds, [{exchange} + {segments}]
+    jmp ss:[{exchange} + {site}]
+
+    .globl call_returned
+call_returned:
+    mov ss:[AFTER], eax
+    mov ss:[AFTER + 12], edx
+    mov eax, ds
+    mov edx, ss
+    mov ds, edx
+    mov [AFTER + {after_segments}], eax
+    mov eax, es
+    mov [AFTER + {after_segments} + 4], eax
+    mov es, edx
+    mov eax, fs
+    mov [AFTER + {after_segments} + 8], eax
+    mov eax, gs
+    mov [AFTER + {after_segments} + 12], eax
+    lahf
+    seto al
+    movzx eax, ax
+    mov [AFTER + {flags}], eax
+    mov [AFTER + 4], ebx
+    mov [AFTER + 8], ecx
+    mov [AFTER + 16], esi
+    mov [AFTER + 20], edi
+    mov [AFTER + 24], ebp
+    mov eax, esp
+    mov esp, [{exchange} + {stack}]
+    sub eax, [{exchange} + {esp}]
+    mov [AFTER + {after_esp}], eax
+    # the direction: one byte onwards
+    mov edi, esp
+    scasb
+    cld
+    sub edi, esp
+    mov [AFTER + {step}], edi
+    xor eax, eax
+    mov fs, eax
+    mov gs, eax
     pop edi
     pop esi
     pop ebx
-    ret
-
-    .globl wait_for_ticks
-wait_for_ticks:
-    push {patience}
-2:  cmp dword ptr [{countdown}], 0
-    je 3f
-    dec dword ptr [esp]
-    jnz 2b
-3:  add esp, 4
+    pop ebp
     ret
 "#,
-    patience = const PATIENCE,
-    countdown = sym COUNTDOWN,
+    exchange = sym EXCHANGE,
+    after = const core::mem::offset_of!(Exchange, after),
+    site = const core::mem::offset_of!(Exchange, site),
+    segments = const core::mem::offset_of!(Exchange, segments),
+    stack = const core::mem::offset_of!(Exchange, stack),
+    esp = const core::mem::offset_of!(Exchange, esp),
+    has_frame = const core::mem::offset_of!(Exchange, has_frame),
+    words = const core::mem::offset_of!(Registers, stack),
+    flags = const core::mem::offset_of!(Registers, flags),
+    after_segments = const core::mem::offset_of!(Registers, segments),
+    after_esp = const core::mem::offset_of!(Registers, esp),
+    step = const core::mem::offset_of!(Registers, step),
 );
 
-// Each of these compiles to the site and a return: the compiler needs no register for it but EAX, for
-// the value of a saved state.
-extern "C" fn disable() {
-    irq::disable();
-}
-
-extern "C" fn unmask() {
-    enable();
-}
-
-extern "C" fn save_and_restore() {
-    restore(irq::save());
-}
-
-extern "C" fn halt() {
-    // SAFETY: nothing here relies on masked interrupts.
-    unsafe { irq::enable_and_halt() }
-}
-
-/// How often `wait_for_ticks` looks before it gives up.
-const PATIENCE: u32 = 4_000_000;
-
-/// Starts the timer; `wait_for_ticks` will wait for a few ticks.
-fn start_ticks() {
-    COUNTDOWN.store(5, Relaxed);
-    pit::periodic(pit::FAST);
-    enable();
-}
-
-extern "C" fn wait() {
-    // SAFETY: changes no register.
-    unsafe { wait_for_ticks() }
-}
-
-/// Expects `function` to leave the named registers and the direction flag alone.
-fn survive(check: &mut Check, function: extern "C" fn(), registers: &[usize]) {
-    for poison in [0xDEAD_BEE0, !0xDEAD_BEE0] {
-        let before: Registers = core::array::from_fn(|index| poison ^ index as u32);
-        let mut after = before;
-        // SAFETY: `function` keeps what the C ABI keeps, or this check is there to see it.
-        unsafe { call_with_registers(function, &mut after) };
-        for &index in registers {
-            check.equal(NAMES[index], after[index], before[index]);
-        }
-        check.equal("direction flag clear", direction::is_forward(), true);
+/// The segments with which `call` is made: DS, ES, FS, GS.
+pub const fn segments(call: Call) -> [u32; 4] {
+    // FS and GS hold what a call must keep, and nothing that it could use by mistake and not notice.
+    let (flat, unused) = (KERNEL_DATA as u32, KERNEL_CODE as u32);
+    match call.info().segments {
+        Segments::All => [flat, flat, unused, flat],
+        Segments::CodeAndStack => [0, 0, unused, flat],
     }
 }
 
-fn halt_keeps_registers(check: &mut Check) {
-    pit::periodic(pit::FAST);
-    survive(check, halt, &PRESERVED);
-}
-
-fn interrupts_keep_registers(check: &mut Check) {
-    start_ticks();
-    survive(check, wait, &ALL);
-    irq::disable();
-    check.equal("ticks still to come", COUNTDOWN.load(Relaxed), 0);
-}
-
-/// Code with the direction flag set is interrupted by a handler that needs it clear.
-fn interrupts_keep_the_direction(check: &mut Check) {
-    let start = ticks::counts();
-    start_ticks();
-    let kept: u8;
-    let at = 0u8;
-    let address = &raw const at;
-    // SAFETY: reads one byte; the direction flag is clear again at the end.
-    unsafe {
-        asm!(
-            "std",
-            "call {wait_for_ticks}",
-            "mov {before}, edi",
-            "scasb",
-            "cld",
-            "cmp edi, {before}",
-            "setb {kept}",
-            wait_for_ticks = sym wait_for_ticks,
-            before = out(reg) _,
-            kept = out(reg_byte) kept,
-            inout("edi") address => _,
-        );
-    }
-    irq::disable();
-    let end = ticks::counts();
-    check.equal("ticks still to come", COUNTDOWN.load(Relaxed), 0);
-    check.equal("direction flag kept", kept, 1);
-    check.equal("handlers with it set", end.entered_backward - start.entered_backward, 0);
+/// Makes `call` with the given registers; what it left.
+///
+/// IRET returns through a frame to right behind its site, with EFLAGS from the first stack word.
+///
+/// # Safety
+///
+/// The call may be made now, with these arguments, and comes back. Interrupts are masked, or no handler
+/// calls this.
+pub unsafe fn call(call: Call, before: &Registers) -> Registers {
+    let exchange = &raw mut EXCHANGE;
+    // SAFETY: nothing else refers to the exchange; one call is made at a time.
+    let exchange = unsafe { &mut *exchange };
+    exchange.before = *before;
+    exchange.site = call_sites[call.number() as usize];
+    exchange.segments = segments(call);
+    exchange.has_frame = u32::from(call == Call::IRET);
+    // SAFETY: passed on to the caller.
+    unsafe { call_with() };
+    let exchange = &raw const EXCHANGE;
+    let after = exchange.wrapping_byte_add(core::mem::offset_of!(Exchange, after)).cast::<Registers>();
+    // SAFETY: as above.
+    unsafe { after.read_volatile() }
 }

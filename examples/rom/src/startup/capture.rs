@@ -40,7 +40,11 @@ global_asm!(
     ".byte 0xBB",
     "7: .long 2f - .",
     physical!("7b"),
-    "2: movl ${apic}, %ecx",
+    // CR4.OSFXSR, without which the registers are not there. An older state is no longer valid.
+    "2: movl $0x200, %eax",
+    "movl %eax, %cr4",
+    "xorps %xmm6, %xmm6",
+    "movl ${apic}, %ecx",
     "orl $0x100, 0xF0(%ecx)",
     "3: pause",
     "movl 0x210(%ecx), %esi",
@@ -84,9 +88,6 @@ global_asm!(
     walk!(),
     "movl {gdtr_base}(%ecx), %esi",
     walk!(),
-    // CR4.OSFXSR, without which the registers are not there.
-    "movl $0x200, %eax",
-    "movl %eax, %cr4",
     "movups (%ecx), %xmm0",
     "movups 0x10(%ecx), %xmm1",
     "movups 0x20(%ecx), %xmm2",

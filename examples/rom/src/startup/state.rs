@@ -100,7 +100,8 @@ global_asm!(
     // About a millisecond for the answer, then the message again: the other APIC takes no interrupts
     // before it is enabled.
     "movl $1000, %ecx",
-    "8: outb %al, $0x80",
+    "8: pause",
+    "outb %al, $0x80",
     "cmpl $0, {answer}(%esp)",
     "loope 8b",
     "jne 8f",
@@ -122,7 +123,7 @@ global_asm!(
     alias = const ALIAS,
     answer = const ANSWER,
     tries_left = const ANSWER + 4,
-    tries = const 100,
+    tries = const 16,
     init = const 0x4500,
     startup = const 0x4600,
     fixed = const 0x4000,
@@ -132,7 +133,8 @@ global_asm!(
 // rom_send_ipi: EAX = low word of an interrupt command, EBX = high word. Returns when the command has been
 // sent. EAX, ECX, EDX and flags are changed.
 //
-// rom_wait: the 10 milliseconds from INIT to STARTUP, and more. ECX and flags are changed.
+// rom_wait: the 10 milliseconds from INIT to STARTUP, and more. ECX and flags are changed. PAUSE lets an
+// emulator run the other processor.
 global_asm!(
     ".pushsection .rom.text, \"ax\", @progbits",
     ".balign 16, 0xCC",
@@ -160,7 +162,8 @@ global_asm!(
     ".type rom_wait, @function",
     "rom_wait:",
     "movl $20000, %ecx",
-    "2: outb %al, $0x80",
+    "2: pause",
+    "outb %al, $0x80",
     "loop 2b",
     "ret",
     ".size rom_wait, . - rom_wait",

@@ -87,6 +87,16 @@ pub enum RomDefect {
         /// Minor version.
         minor: u8,
     },
+    /// 13.x: the word at 0x16, reserved there, leads to a licence as in 3.0. The ROM says that it is of a
+    /// generation which it is not, and its slots would be other code.
+    LicenseOfOtherGeneration {
+        /// Major version.
+        major: u8,
+        /// Minor version.
+        minor: u8,
+        /// The word.
+        found: u16,
+    },
     /// 13.x: the slots lead out of the image.
     SlotsOutside {
         /// Offset of the end of the last slot.
@@ -152,6 +162,11 @@ impl fmt::Display for RomDefect {
                 let (newer, older) = (API_VERSION_MAJOR, legacy::API_VERSION_MAJOR);
                 write!(f, "interface version {major}.{minor} at 0x0c, expected {newer}.x or {older}.x")
             }
+            Self::LicenseOfOtherGeneration { major, minor, found } => write!(
+                f,
+                "interface version {major}.{minor} at 0x0c, but the licence offset {found:#06x} of \
+                 {API_VERSION_MAJOR}.x at 0x16"
+            ),
             Self::SlotsOutside { end, length } => {
                 write!(f, "the slots end at {end:#x}, outside the image of {length:#x} bytes")
             }

@@ -3,7 +3,7 @@
 use core::ffi::CStr;
 use core::ops::Range;
 
-use paravirt_vmi_abi::header::{ROM_INIT_OFFSET, ROM_SIGNATURE, VROM_SIGNATURE};
+use paravirt_vmi_abi::header::{LICENSES, ROM_INIT_OFFSET, ROM_SIGNATURE, VROM_SIGNATURE};
 use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
@@ -62,11 +62,15 @@ impl<'a> Rom<'a> {
         }
         let (major, minor) = (header.api_version_major, header.api_version_minor);
         let generation = Generation::of(major, minor).ok_or(RomDefect::Version { major, minor })?;
+        let fields = Fields { image };
+        let found = header.license_offset.get();
+        if generation != Generation::V3_0 && fields.is_license(found) {
+            return Err(RomDefect::LicenseOfOtherGeneration { major, minor, found });
+        }
         let end = generation.fixed_length();
         if end > length {
             return Err(RomDefect::SlotsOutside { end, length });
         }
-        let fields = Fields { image };
         let pci =
             fields.structure::<PciDataStructure>("pci_header_offset", header.pci_header_offset.get())?;
         if pci.is_none() && generation == Generation::V3_0 {
@@ -229,6 +233,12 @@ impl<'a> Fields<'a> {
             Ok(string) => Ok(Some(string)),
             Err(_) => Err(RomDefect::UnterminatedString { field, offset }),
         }
+    }
+
+    /// Whether a licence string of 3.0 lies at `offset`.
+    fn is_license(&self, offset: u16) -> bool {
+        let license = self.string("license_offset", offset).ok().flatten();
+        license.is_some_and(|license| LICENSES.iter().any(|known| known.as_bytes() == license.to_bytes()))
     }
 
     fn outside(&self, field: &'static str, offset: u16) -> RomDefect {

@@ -113,7 +113,10 @@ fn a_3_0_rom_that_calls_itself_13_x_is_refused_before_anything_in_it_is_called()
         let Ok(Backend::Native(reason)) = boot(&mut fake, &mut kernel.text) else { panic!("not native") };
         assert!(matches!(
             reason,
-            NativeReason::Rom(ProbeError::Rejected(RomError { defect: RomDefect::SlotsOutside { .. }, .. }))
+            NativeReason::Rom(ProbeError::Rejected(RomError {
+                defect: RomDefect::LicenseOfOtherGeneration { major: 13, .. },
+                ..
+            }))
         ));
         assert_eq!(fake.steps.into_inner(), []);
     }

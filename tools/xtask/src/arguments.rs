@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Error, Parser, ValueExt as _};
 
 use crate::command::boot::Selection;
-use crate::rom::Flavour;
+use crate::rom::{Flavour, Generation, Style};
 use crate::toolchain::Install;
 
 /// What the user asked for.
@@ -69,11 +69,14 @@ figures by environment, then the patched sites. Fails if any check did.
   --no-install  fail when a tool is missing";
 
 const ROM: &str = "\
-cargo xtask rom [--trace] [--jump] [--output FILE] [--no-install]
+cargo xtask rom [--abi VERSION] [--style STYLE] [--trace] [--jump] [--output FILE] [--no-install]
 
-Builds the ROM and lists its header, its calls and their machine code.
+Builds the ROM and lists its header, its calls or slots and their machine code.
 
-  --trace        each call first writes its number to port E9
+  --abi VERSION  generation of the interface: 3.0 (the default), 13.0 or 13.3
+  --style STYLE  full (the default): everything is provided; minimal: only what native code does
+                 not do as well
+  --trace        each call first writes its number to port E9, in 13.x that of its slot
   --jump         IRET and SYSEXIT are answered with a jump instead of a call
   --output FILE  where to write the image
   --no-install   fail when a tool is missing";
@@ -123,11 +126,26 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
                 selection = Selection::parse(&name)
                     .ok_or_else(|| format!("--on takes native, rom or all, not {name:?}"))?;
             }
+            ("rom", Arg::Long("abi")) => {
+                let name = parser.value()?.string()?;
+                flavour.abi = Generation::parse(&name)
+                    .ok_or_else(|| format!("--abi takes 3.0, 13.0 or 13.3, not {name:?}"))?;
+            }
+            ("rom", Arg::Long("style")) => {
+                let name = parser.value()?.string()?;
+                flavour.style = Style::parse(&name)
+                    .ok_or_else(|| format!("--style takes full or minimal, not {name:?}"))?;
+            }
             ("rom", Arg::Long("trace")) => flavour.trace = true,
             ("rom", Arg::Long("jump")) => flavour.jump = true,
             ("rom", Arg::Long("output")) => output = Some(parser.value()?.into()),
             _ => return Err(argument.unexpected()),
         }
+    }
+    if !flavour.is_possible() {
+        return Err(
+            "in 13.0 a guest cannot ask how to reach a call: leave out --style minimal and --jump".into()
+        );
     }
     Ok(match command {
         "setup" => Request::Setup(install),
@@ -159,10 +177,13 @@ mod tests {
         let expected = Request::Boot(Selection::Rom, Install::Refused);
         assert_eq!(request(&["boot", "--on", "rom", "--no-install"]).as_ref(), Ok(&expected));
         assert_eq!(request(&["boot", "--no-install", "--on=rom"]).as_ref(), Ok(&expected));
-        let flavour = Flavour { trace: true, jump: false };
+        let flavour = Flavour { trace: true, ..Flavour::DEFAULT };
         let output = Some("x".into());
         let expected = Request::Rom { flavour, output, install: Install::Allowed };
         assert_eq!(request(&["rom", "--output", "x", "--trace"]), Ok(expected));
+        let flavour = Flavour { abi: Generation::V13_3, style: Style::Minimal, ..Flavour::DEFAULT };
+        let expected = Request::Rom { flavour, output: None, install: Install::Allowed };
+        assert_eq!(request(&["rom", "--style=minimal", "--abi", "13.3"]), Ok(expected));
     }
 
     #[test]
@@ -187,6 +208,10 @@ mod tests {
             (&["boot", "--on", "mars"], "mars"),
             (&["bless", "--no-install"], "--no-install"),
             (&["rom", "--on"], "--on"),
+            (&["rom", "--abi", "2.5"], "2.5"),
+            (&["rom", "--style", "gothic"], "gothic"),
+            (&["rom", "--abi", "13.0", "--jump"], "--jump"),
+            (&["rom", "--style", "minimal", "--abi", "13.0"], "minimal"),
         ] {
             let error = request(words).unwrap_err();
             assert!(error.contains(word) && !error.contains('\n'), "{error}");

@@ -214,7 +214,7 @@ mod tests {
     fn features_are_part_of_the_file_name() {
         assert_eq!(Package::KERNEL.title(), "vmi-kernel");
         assert_eq!(Package::INDIRECT_KERNEL.title(), "vmi-kernel-indirect");
-        let flavour = Flavour { trace: true, jump: true };
+        let flavour = Flavour { trace: true, jump: true, ..Flavour::DEFAULT };
         assert_eq!(Package::rom(flavour).title(), "vmi-rom-trace-jump");
     }
 }

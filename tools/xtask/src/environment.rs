@@ -23,27 +23,22 @@ pub struct Environment {
 /// All environments.
 pub const ALL: [Environment; 5] = [
     Environment { name: "native", rom: None, command_line: "", is_vmi: false },
-    Environment {
-        name: "rom",
-        rom: Some(Flavour { trace: false, jump: false }),
-        command_line: "",
-        is_vmi: true,
-    },
+    Environment { name: "rom", rom: Some(Flavour::DEFAULT), command_line: "", is_vmi: true },
     Environment {
         name: "rom-jump",
-        rom: Some(Flavour { trace: false, jump: true }),
+        rom: Some(Flavour { jump: true, ..Flavour::DEFAULT }),
         command_line: "",
         is_vmi: true,
     },
     Environment {
         name: "rom-trace",
-        rom: Some(Flavour { trace: true, jump: false }),
+        rom: Some(Flavour { trace: true, ..Flavour::DEFAULT }),
         command_line: "",
         is_vmi: true,
     },
     Environment {
         name: "rom-off",
-        rom: Some(Flavour { trace: true, jump: false }),
+        rom: Some(Flavour { trace: true, ..Flavour::DEFAULT }),
         command_line: "vmi=off",
         is_vmi: false,
     },

@@ -35,11 +35,13 @@ pub struct Place {
     pub length: u32,
     /// Offset of the PCI data structure.
     pub pci: u16,
+    /// Offset of the licence string.
+    pub license: u16,
 }
 
 /// What the kernel must say about a bent ROM.
 pub fn answer(bend: Bend, place: Place) -> Answer {
-    let Place { physical, linear, length, pci } = place;
+    let Place { physical, linear, length, pci, .. } = place;
     let rom = |defect: String| Answer::Native(format!("ROM at {physical:05X}: {defect}"));
     let error = |call: Call, text: String| {
         Answer::Error(format!("ROM at {physical:05X}: {call} (call {}): {text}", call.number()))
@@ -82,6 +84,16 @@ pub fn answer(bend: Bend, place: Place) -> Answer {
         Bend::IretNone => error(Call::IRET, "the ROM must provide it, and answers NONE".to_owned()),
         Bend::TargetOutside => outside(linear.wrapping_add(length)),
         Bend::TargetBefore => outside(linear.wrapping_sub(1)),
+        // The first question that the kernel asks.
+        Bend::Garbage => error(Call::CPUID, format!("relocation type {:#04x} is unknown", Bend::GARBAGE)),
+        Bend::OtherGeneration => {
+            let license = place.license;
+            rom(format!(
+                "interface version 13.0 at 0x0c, but the licence offset {license:#06x} of 3.x at 0x16"
+            ))
+        }
+        // Only images of 13.x have slots.
+        Bend::SlotsOutside => Answer::Used,
         // The licence is not the kernel's business.
         Bend::LicenseMissing | Bend::LicenseUnknown => Answer::Used,
     }

@@ -19,7 +19,7 @@ fn packages() -> Vec<Package> {
         Package::SITELESS,
         Package::CODEGEN,
     ];
-    packages.extend(Flavour::ALL.map(Package::rom));
+    packages.extend(Flavour::all().into_iter().map(Package::rom));
     packages
 }
 

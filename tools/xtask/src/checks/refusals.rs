@@ -35,7 +35,7 @@ pub fn refusals(toolchain: &Toolchain, roms: &mut Roms) -> Result<Vec<Finding>> 
     let kernel = Kernel::read(&artifact::build(&toolchain.compiler, Package::KERNEL)?.path)?;
     let image = roms.image(&toolchain.compiler, Flavour::default())?;
     let place = Place::find(toolchain, &kernel, image)?;
-    let findings = parallel::map(Bend::ALL, |bend| {
+    let findings = parallel::map(Bend::of(image.generation()), |bend| {
         let name = format!("refusal-{}", bend.name());
         let is_vmi = answers::answer(bend, place) == Answer::Used;
         let bent = image.bend(bend);
@@ -111,8 +111,9 @@ impl Place {
         let entry = image.entry(call).context("the ROM does not have the call")?;
         let linear = target.wrapping_sub(u32::try_from(entry.offset)?);
         let length = u32::try_from(image.bytes().len())?;
-        let pci = offset_of!(RomHeader, pci_header_offset);
-        let pci = u16::from_le_bytes([image.bytes()[pci], image.bytes()[pci + 1]]);
-        Ok(Self { physical, linear, length, pci })
+        let word = |offset| u16::from_le_bytes([image.bytes()[offset], image.bytes()[offset + 1]]);
+        let pci = word(offset_of!(RomHeader, pci_header_offset));
+        let license = word(offset_of!(RomHeader, license_offset));
+        Ok(Self { physical, linear, length, pci, license })
     }
 }

@@ -15,9 +15,7 @@ pub fn rom(flavour: Flavour, output: Option<PathBuf>, install: Install) -> Resul
     let image = artifact::build_rom(&compiler, flavour)?;
     let path = match output {
         Some(path) => path,
-        None => {
-            artifact::target_directory()?.join("artifacts").join(format!("vmi-rom-{}.rom", flavour.name()))
-        }
+        None => artifact::target_directory()?.join("artifacts").join(format!("vmi-rom-{flavour}.rom")),
     };
     fs::write(&path, image.bytes()).with_context(|| format!("cannot write {}", path.display()))?;
     println!("{}\n\n{}", path.display(), rom::listing(&image).trim_end());

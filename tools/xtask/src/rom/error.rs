@@ -62,10 +62,37 @@ pub enum Error {
         /// Its offset, as the header has it.
         offset: usize,
     },
-    /// The relocation table does not have one entry for each call.
+    /// The version in the header is not one of a generation.
+    Version {
+        /// Major version.
+        major: u8,
+        /// Minor version.
+        minor: u8,
+    },
+    /// The relocation table does not have one entry for each call or slot.
     TableSize {
         /// Its size in bytes.
         size: usize,
+        /// Its size if it were right.
+        expected: usize,
+    },
+    /// A slot neither holds the code of its call nor jumps there.
+    NotInSlot {
+        /// Number of the slot.
+        slot: u8,
+        /// Name of its call.
+        name: String,
+        /// Where the call's code lies.
+        code: usize,
+    },
+    /// The relocation table gives an answer for a slot that is not allowed or does not lead there.
+    SlotAnswer {
+        /// Number of the slot.
+        slot: usize,
+        /// The answer.
+        kind: RelocationKind,
+        /// Where it leads.
+        target: u32,
     },
     /// The relocation table gives an answer that the interface does not allow for the call.
     KindNotAllowed {
@@ -114,8 +141,17 @@ impl fmt::Display for Error {
             Self::PciOutside { offset } => {
                 write!(f, "the PCI data structure at offset {offset:#x} is outside the image")
             }
-            Self::TableSize { size } => {
-                write!(f, "the relocation table has {size} bytes, not 8 for each of {} calls", Call::COUNT)
+            Self::Version { major, minor } => {
+                write!(f, "the header has version {major}.{minor}, which is not 3.0, 13.0 or 13.3")
+            }
+            Self::TableSize { size, expected } => {
+                write!(f, "the relocation table has {size} bytes, expected {expected}")
+            }
+            Self::NotInSlot { slot, name, code } => {
+                write!(f, "slot {slot} neither holds {name} nor jumps to it at {code:#x}")
+            }
+            Self::SlotAnswer { slot, kind, target } => {
+                write!(f, "the relocation table answers {kind} at offset {target:#x} for slot {slot}")
             }
             Self::KindNotAllowed { call, kind } => {
                 write!(f, "the relocation table answers {kind} for {call}, which no guest can use")

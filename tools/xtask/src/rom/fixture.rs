@@ -10,7 +10,7 @@ use paravirt_vmi_abi::header::{ROM_SIGNATURE, VROM_SIGNATURE};
 use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RelocationKind, RomHeader};
 
 use super::elf::Symbol;
-use super::table;
+use super::{Generation, slots, table};
 
 /// Offset of the PnP header.
 pub const PNP: usize = 0x90;
@@ -28,6 +28,11 @@ pub const RELOCATIONS: usize = 0x104;
 pub const CODE: usize = 0x360;
 /// Length of the image without padding.
 pub const LENGTH: usize = CODE + 16 * PROVIDED.len();
+
+/// 13.x: the length of the image without padding. The structures lie as far from the end as in 3.0.
+pub const LEGACY_LENGTH: usize = 0x1800;
+/// 13.3: the offset of the relocation table.
+pub const LEGACY_RELOCATIONS: usize = 0xC00;
 
 /// The calls that the ROM provides.
 pub const PROVIDED: [Call; 7] = [
@@ -82,12 +87,60 @@ impl Fixture {
             let offset = code_of(call);
             fixture.symbols.push(Symbol { name: format!("vmi_{call}"), offset, size: 2 });
             fixture.write(offset, &[0xFA, 0xC3]);
-            let target = table::target_of(RELOCATIONS, call);
+            let number = call.number() as usize;
+            let target = table::target_of(RELOCATIONS, number);
             fixture.write(target, &(offset as u32).to_le_bytes());
-            fixture.write(table::kind_of(RELOCATIONS, call), &[RelocationKind::CALL_REL.0]);
+            fixture.write(table::kind_of(RELOCATIONS, number), &[RelocationKind::CALL_REL.0]);
             fixture.relocations.push((target, R_386_32));
         }
         fixture
+    }
+
+    /// A ROM of the given generation without a fault.
+    pub fn of(generation: Generation) -> Self {
+        if generation == Generation::V3_0 { Self::new() } else { Self::legacy(generation) }
+    }
+
+    /// A ROM of generation 13.x without a fault: all structures behind the slots, the code of each slot in it.
+    pub fn legacy(generation: Generation) -> Self {
+        let mut fixture = Self::new();
+        let moved = LEGACY_LENGTH - LENGTH;
+        fixture.resize(LEGACY_LENGTH);
+        fixture.bytes.copy_within(PNP..LENGTH, PNP + moved);
+        fixture.bytes[PNP..PNP + moved].fill(0xCC);
+        fixture.symbols.retain(|symbol| !symbol.name.starts_with("vmi_"));
+        fixture.relocations = vec![(0x81, R_386_PC32)];
+        fixture.symbol("rom_init_status").offset += moved;
+        let minor = if generation == Generation::V13_3 { 3 } else { 0 };
+        fixture.write(offset_of!(RomHeader, api_version_minor), &[minor, 13]);
+        fixture.write(offset_of!(RomHeader, license_offset), &[0; 2]);
+        for (field, place) in [
+            (offset_of!(RomHeader, pci_header_offset), PCI),
+            (offset_of!(RomHeader, pnp_header_offset), PNP),
+            (PNP + moved + offset_of!(PnpExpansionHeader, manufacturer_offset), MANUFACTURER),
+        ] {
+            fixture.write(field, &((place + moved) as u16).to_le_bytes());
+        }
+        let count = slots::count(generation);
+        fixture.symbol("rom_relocations").offset = LEGACY_RELOCATIONS;
+        fixture.symbol("rom_relocations").size = table::ENTRY_SIZE * count;
+        fixture.bytes[LEGACY_RELOCATIONS..LEGACY_RELOCATIONS + table::ENTRY_SIZE * count].fill(0);
+        for slot in slots::all(generation) {
+            let (number, offset) = (usize::from(slot.number), slot.offset());
+            fixture.symbols.push(Symbol { name: format!("vmi_{}", slot.name), offset, size: 2 });
+            fixture.write(offset, &[0xFA, 0xC3]);
+            fixture.write(table::target_of(LEGACY_RELOCATIONS, number), &(offset as u32).to_le_bytes());
+            fixture.write(table::kind_of(LEGACY_RELOCATIONS, number), &[RelocationKind::CALL_REL.0]);
+        }
+        if generation == Generation::V13_0 {
+            fixture.symbols.retain(|symbol| symbol.name != "rom_relocations");
+        }
+        fixture
+    }
+
+    /// The symbol with the given name, to be changed.
+    pub fn symbol(&mut self, name: &str) -> &mut Symbol {
+        self.symbols.iter_mut().find(|symbol| symbol.name == name).expect("a symbol of the fixture")
     }
 
     fn write_header(&mut self) {
@@ -117,7 +170,7 @@ impl Fixture {
     /// Changes the length of the image, and `rom_end` with it.
     pub fn resize(&mut self, length: usize) {
         self.bytes.resize(length, 0);
-        self.symbols.iter_mut().find(|symbol| symbol.name == "rom_end").expect("rom_end").offset = length;
+        self.symbol("rom_end").offset = length;
     }
 
     /// The ELF file.

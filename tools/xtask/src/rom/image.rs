@@ -8,7 +8,7 @@ use paravirt_vmi_abi::{Call, PciDataStructure, RelocationKind, RomHeader};
 use super::elf::{Linked, Symbol};
 use super::error::Error;
 use super::table::{self, Entry};
-use super::{Bend, field};
+use super::{Bend, Generation, field, slots};
 
 /// Bytes in one unit of an option ROM's length.
 const UNIT: usize = ROM_LENGTH_UNIT as usize;
@@ -17,28 +17,26 @@ const UNIT: usize = ROM_LENGTH_UNIT as usize;
 /// that takes the length byte for a signed number, as guests of 13.x do, is right.
 const UNITS_MAX: usize = 127;
 
-/// An image that holds the relocation table is longer than a header.
-const _: () = assert!(table::ENTRY_SIZE * Call::COUNT >= size_of::<RomHeader>());
-
 /// A complete image of the ROM, and where its parts are.
 #[derive(Clone, Debug)]
 pub struct Image {
     bytes: Vec<u8>,
     symbols: Vec<Symbol>,
-    relocations: usize,
+    generation: Generation,
+    relocations: Option<usize>,
     init_status: usize,
 }
 
 impl Image {
     /// Makes an image of the ELF file that the linker made of the package `vmi-rom`.
     ///
-    /// Checks that the image is read-only and position independent, that it has a header, and that its
-    /// relocation table leads to the code of each call with an answer that the interface allows. Pads
-    /// it to whole units of 512 bytes, fills in the two lengths, and chooses the last byte so that the
-    /// sum is 0.
+    /// Checks that the image is read-only and position independent, that it has a header, and that each
+    /// call is where the interface says: its relocation leads to its code with an answer that is allowed,
+    /// in 13.x its slot holds its code or a jump to that. Pads the image to whole units of 512 bytes, fills in
+    /// the two lengths, and chooses the last byte so that the sum is 0.
     pub fn from_elf(elf: &[u8]) -> Result<Self, Error> {
         let Linked { mut bytes, symbols } = Linked::read(elf)?;
-        let find = |name: &str, size: usize| {
+        let locate = |name: &str, size: usize| {
             let symbol =
                 find(&symbols, name).ok_or_else(|| Error::SymbolMissing { name: name.to_owned() })?;
             if symbol.offset + size > bytes.len() {
@@ -47,17 +45,27 @@ impl Image {
             }
             Ok(symbol)
         };
-        let init_status = find("rom_init_status", 4)?.offset;
-        let table = find("rom_relocations", 0)?;
-        if table.size != table::ENTRY_SIZE * Call::COUNT {
-            return Err(Error::TableSize { size: table.size });
-        }
-        let relocations = table.offset;
-        for entry in table::entries(&bytes, relocations) {
-            check_entry(entry, &symbols)?;
-        }
+        let version = |field: usize| bytes.get(field).copied().unwrap_or_default();
+        let major = version(offset_of!(RomHeader, api_version_major));
+        let minor = version(offset_of!(RomHeader, api_version_minor));
+        let generation = Generation::of_version(major, minor).ok_or(Error::Version { major, minor })?;
+        let init_status = locate("rom_init_status", 4)?.offset;
+        let relocations = match relocation_count(generation) {
+            0 => None,
+            count => {
+                let (table, expected) = (locate("rom_relocations", 0)?, table::ENTRY_SIZE * count);
+                if table.size != expected {
+                    return Err(Error::TableSize { size: table.size, expected });
+                }
+                for entry in table::entries(&bytes, table.offset, count) {
+                    check_entry(generation, entry, &symbols)?;
+                }
+                Some(table.offset)
+            }
+        };
+        slots::check(generation, &bytes, &symbols)?;
         seal(&mut bytes)?;
-        Ok(Self { bytes, symbols, relocations, init_status })
+        Ok(Self { bytes, symbols, generation, relocations, init_status })
     }
 
     /// The bytes of the ROM: what `-option-rom` takes.
@@ -75,9 +83,23 @@ impl Image {
         find(&self.symbols, &format!("vmi_{call}"))
     }
 
-    /// Offset of the relocation table.
-    pub fn relocations_offset(&self) -> usize {
+    /// The generation of the interface.
+    pub fn generation(&self) -> Generation {
+        self.generation
+    }
+
+    /// Offset of the relocation table, if there is one.
+    pub fn relocations_offset(&self) -> Option<usize> {
         self.relocations
+    }
+
+    /// The number of a call in the relocation table, if it is there: its own, or that of its slot.
+    pub fn relocation_number(&self, call: Call) -> Option<usize> {
+        match self.generation {
+            Generation::V3_0 => Some(call.number() as usize),
+            Generation::V13_0 => None,
+            generation => slots::of(generation, call).map(usize::from),
+        }
     }
 
     /// Offset of the status that vmi_init returns.
@@ -85,9 +107,12 @@ impl Image {
         self.init_status
     }
 
-    /// The relocation table, one entry for each call.
+    /// The relocation table, one entry for each call or slot.
     pub fn relocations(&self) -> impl Iterator<Item = Entry> {
-        table::entries(&self.bytes, self.relocations)
+        let table = self
+            .relocations
+            .map(|offset| table::entries(&self.bytes, offset, relocation_count(self.generation)));
+        table.into_iter().flatten()
     }
 
     /// The image with one thing wrong.
@@ -103,13 +128,30 @@ impl Image {
 }
 
 /// The symbol with the given name.
-fn find<'a>(symbols: &'a [Symbol], name: &str) -> Option<&'a Symbol> {
+pub(super) fn find<'a>(symbols: &'a [Symbol], name: &str) -> Option<&'a Symbol> {
     symbols.iter().find(|symbol| symbol.name == name)
 }
 
+/// The number of entries that the relocation table of a generation has.
+fn relocation_count(generation: Generation) -> usize {
+    match generation {
+        Generation::V3_0 => Call::COUNT,
+        Generation::V13_0 => 0,
+        Generation::V13_3 => slots::count(generation),
+    }
+}
+
 /// Checks one entry of the relocation table against the interface and against the code.
-fn check_entry(entry: Entry, symbols: &[Symbol]) -> Result<(), Error> {
-    let Entry { call, target, kind } = entry;
+fn check_entry(generation: Generation, entry: Entry, symbols: &[Symbol]) -> Result<(), Error> {
+    match Call::from_number(entry.number as u32) {
+        Some(call) if generation == Generation::V3_0 => check_call(call, entry, symbols),
+        _ => check_slot(generation, entry),
+    }
+}
+
+/// Checks the entry of a call of 3.0.
+fn check_call(call: Call, entry: Entry, symbols: &[Symbol]) -> Result<(), Error> {
+    let Entry { target, kind, .. } = entry;
     if !kind.to_kinds().is_some_and(|kinds| call.info().relocations.contains(kinds)) {
         // NONE is missing from the sets of IRET and SYSEXIT only, which a ROM must provide.
         return Err(Error::KindNotAllowed { call, kind });
@@ -128,6 +170,23 @@ fn check_entry(entry: Entry, symbols: &[Symbol]) -> Result<(), Error> {
         (_, Some(_)) => Err(Error::NotProvided { call }),
         (_, None) => Ok(()),
     }
+}
+
+/// Checks the entry of a slot of 13.3, which has no NOP: it leads to the slot, or is NONE.
+fn check_slot(generation: Generation, entry: Entry) -> Result<(), Error> {
+    let Entry { number, target, kind } = entry;
+    let slot = slots::all(generation).into_iter().find(|slot| usize::from(slot.number) == number);
+    let leaves = [Call::IRET, Call::SYSEXIT].map(Some);
+    let is_allowed = match (kind, &slot) {
+        (RelocationKind::NONE, Some(slot)) => !leaves.contains(&slot.call),
+        (RelocationKind::NONE, None) => true,
+        (RelocationKind::CALL_REL, Some(slot)) => target as usize == slot.offset(),
+        (RelocationKind::JUMP_REL, Some(slot)) => {
+            leaves.contains(&slot.call) && target as usize == slot.offset()
+        }
+        _ => false,
+    };
+    if is_allowed { Ok(()) } else { Err(Error::SlotAnswer { slot: number, kind, target }) }
 }
 
 /// Pads the image, fills in its lengths and its checksum.
@@ -224,8 +283,9 @@ mod tests {
         let entries: Vec<_> = image.relocations().collect();
         assert_eq!(entries.len(), Call::COUNT);
         for entry in entries {
-            let provided = fixture::PROVIDED.contains(&entry.call);
-            assert_eq!(entry.kind != RelocationKind::NONE, provided, "{}", entry.call);
+            let call = Call::from_number(entry.number as u32).unwrap();
+            let provided = fixture::PROVIDED.contains(&call);
+            assert_eq!(entry.kind != RelocationKind::NONE, provided, "{call}");
         }
     }
 
@@ -238,7 +298,7 @@ mod tests {
             (Call::CPUID, RelocationKind(4)),
         ] {
             let mut fixture = Fixture::new();
-            fixture.write(table::kind_of(fixture::RELOCATIONS, call), &[kind.0]);
+            fixture.write(table::kind_of(fixture::RELOCATIONS, call.number() as usize), &[kind.0]);
             let error = Image::from_elf(&fixture.elf()).unwrap_err();
             assert_eq!(error, Error::KindNotAllowed { call, kind });
         }
@@ -250,7 +310,8 @@ mod tests {
         let code = fixture::code_of(call) as u32;
         for target in [code - 1, code + 1, u32::MAX] {
             let mut fixture = Fixture::new();
-            fixture.write(table::target_of(fixture::RELOCATIONS, call), &target.to_le_bytes());
+            fixture
+                .write(table::target_of(fixture::RELOCATIONS, call.number() as usize), &target.to_le_bytes());
             let error = Image::from_elf(&fixture.elf()).unwrap_err();
             assert_eq!(error, Error::WrongTarget { call, target, code });
         }
@@ -258,18 +319,22 @@ mod tests {
 
     #[test]
     fn a_relocation_table_that_is_not_one_entry_for_each_call_is_refused() {
-        for size in [8 * Call::COUNT - 8, 8 * Call::COUNT + 8] {
+        let expected = 8 * Call::COUNT;
+        for size in [expected - 8, expected + 8] {
             let mut fixture = Fixture::new();
-            let table = fixture.symbols.iter_mut().find(|symbol| symbol.name == "rom_relocations");
-            table.unwrap().size = size;
-            assert_eq!(Image::from_elf(&fixture.elf()).unwrap_err(), Error::TableSize { size });
+            fixture.symbol("rom_relocations").size = size;
+            let error = Image::from_elf(&fixture.elf()).unwrap_err();
+            assert_eq!(error, Error::TableSize { size, expected });
         }
     }
 
     #[test]
     fn code_that_the_table_does_not_provide_is_refused() {
         let mut fixture = Fixture::new();
-        fixture.write(table::kind_of(fixture::RELOCATIONS, Call::HALT), &[RelocationKind::NONE.0]);
+        fixture.write(
+            table::kind_of(fixture::RELOCATIONS, Call::HALT.number() as usize),
+            &[RelocationKind::NONE.0],
+        );
         let error = Image::from_elf(&fixture.elf()).unwrap_err();
         assert_eq!(error, Error::NotProvided { call: Call::HALT });
     }
@@ -280,5 +345,41 @@ mod tests {
         fixture.symbols.retain(|symbol| symbol.name != "vmi_Halt");
         let error = Image::from_elf(&fixture.elf()).unwrap_err();
         assert_eq!(error, Error::SymbolMissing { name: "vmi_Halt".to_owned() });
+    }
+
+    #[test]
+    fn the_generation_is_that_of_the_header() {
+        for generation in Generation::ALL {
+            let image = Image::from_elf(&Fixture::of(generation).elf()).unwrap();
+            assert_eq!(image.generation(), generation);
+            assert_eq!(image.relocations_offset().is_some(), generation != Generation::V13_0);
+        }
+        let mut fixture = Fixture::new();
+        fixture.write(offset_of!(RomHeader, api_version_minor), &[1]);
+        let error = Image::from_elf(&fixture.elf()).unwrap_err();
+        assert_eq!(error, Error::Version { major: 3, minor: 1 });
+    }
+
+    #[test]
+    fn in_13_3_an_answer_leads_to_its_slot_or_is_none() {
+        let table = fixture::LEGACY_RELOCATIONS;
+        for (slot, kind, target) in [
+            (35, RelocationKind::NOP, 0),
+            (35, RelocationKind::JUMP_REL, 35 * 32),
+            (35, RelocationKind::CALL_REL, 36 * 32),
+            (39, RelocationKind::NONE, 0),
+            (40, RelocationKind::JUMP_REL, 40 * 32 + 1),
+            (3, RelocationKind::CALL_REL, 3 * 32),
+        ] {
+            let mut fixture = Fixture::legacy(Generation::V13_3);
+            fixture.write(table::kind_of(table, slot), &[kind.0]);
+            fixture.write(table::target_of(table, slot), &u32::to_le_bytes(target));
+            let error = Image::from_elf(&fixture.elf()).unwrap_err();
+            assert_eq!(error, Error::SlotAnswer { slot, kind, target });
+        }
+        let mut fixture = Fixture::legacy(Generation::V13_3);
+        fixture.write(table::kind_of(table, 39), &[RelocationKind::JUMP_REL.0]);
+        fixture.write(table::kind_of(table, 35), &[RelocationKind::NONE.0]);
+        assert!(Image::from_elf(&fixture.elf()).is_ok());
     }
 }

@@ -5,10 +5,11 @@ use std::mem::offset_of;
 
 use paravirt_vmi_abi::header::ROM_LENGTH_UNIT;
 use paravirt_vmi_abi::layout::{Layout, StructLayout};
+use paravirt_vmi_abi::legacy::SLOT_SIZE;
 use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RelocationKind, RomHeader};
 
 use super::image::Image;
-use super::{code, field};
+use super::{Generation, code, field, slots};
 
 /// The image as text: its header and tables field by field, and the code of every entry.
 ///
@@ -36,7 +37,8 @@ fn write_listing(text: &mut String, image: &Image) -> fmt::Result {
         write_text(text, bytes, pnp + product, "product")?;
     }
     write_relocations(text, image)?;
-    write_code(text, image)
+    write_entries(text, image)?;
+    write_functions(text, image)
 }
 
 /// Length and checksum.
@@ -119,46 +121,84 @@ fn write_relocations(text: &mut String, image: &Image) -> fmt::Result {
         Some(status) => writeln!(text, "\nvmi_init returns {status:#x}")?,
         None => writeln!(text, "\nthe status of vmi_init lies outside the image")?,
     }
+    let Some(table) = image.relocations_offset() else { return Ok(()) };
     let (none, provided): (Vec<_>, Vec<_>) =
         image.relocations().partition(|entry| entry.kind == RelocationKind::NONE);
-    writeln!(text, "\nrelocations at {:#06x}", image.relocations_offset())?;
+    writeln!(text, "\nrelocations at {table:#06x}")?;
     for entry in &provided {
         let place = match usize::try_from(entry.target).is_ok_and(|target| target < bytes.len()) {
-            true => "",
-            false => "  outside the image",
+            _ if entry.kind == RelocationKind::NOP => String::new(),
+            true => format!("  {:04x}", entry.target),
+            false => format!("  {:04x}  outside the image", entry.target),
         };
-        writeln!(
-            text,
-            "  {:2}  {:18}  {:8}  {:04x}{place}",
-            entry.call.number(),
-            entry.call,
-            entry.kind,
-            entry.target,
-        )?;
+        writeln!(text, "  {:2}  {:22}  {:8}{place}", entry.number, name(image, entry.number), entry.kind)?;
     }
-    writeln!(text, "  {} of {} calls are answered NONE", none.len(), Call::COUNT)
+    let all = none.len() + provided.len();
+    writeln!(text, "  {} of {all} {} are answered NONE", none.len(), what(image))
 }
 
-/// The code at the two fixed offsets and of every function.
-fn write_code(text: &mut String, image: &Image) -> fmt::Result {
-    let bytes = image.bytes();
-    for (name, offset) in [
-        ("vmi_init", offset_of!(RomHeader, vmi_init)),
-        ("GetRelocationInfo", offset_of!(RomHeader, get_relocation)),
-    ] {
-        writeln!(text, "\n{name} at {offset:#06x}")?;
-        code::write_first(text, bytes, offset)?;
-    }
-    for symbol in image.symbols() {
-        if symbol.name == "rom_vmi_init"
-            || symbol.name == "rom_get_relocation"
-            || symbol.name.starts_with("vmi_")
-        {
-            let call = Call::all().find(|&call| image.entry(call) == Some(symbol));
-            let number = call.map(|call| format!(", call {}", call.number())).unwrap_or_default();
-            writeln!(text, "\n{} at {:#06x}{number}", symbol.name, symbol.offset)?;
-            code::write(text, bytes, symbol.offset, symbol.size)?;
+/// What the numbers of the relocation table count.
+fn what(image: &Image) -> &'static str {
+    if image.generation() == Generation::V3_0 { "calls" } else { "slots" }
+}
+
+/// The name of a call or a slot.
+fn name(image: &Image, number: usize) -> String {
+    match image.generation() {
+        Generation::V3_0 => Call::from_number(number as u32).map(|call| call.to_string()).unwrap_or_default(),
+        generation => {
+            let slot = slots::all(generation).into_iter().find(|slot| usize::from(slot.number) == number);
+            slot.map(|slot| slot.name).unwrap_or_default()
         }
+    }
+}
+
+/// The code at the two fixed offsets of 3.0, or in each slot of 13.x.
+fn write_entries(text: &mut String, image: &Image) -> fmt::Result {
+    let bytes = image.bytes();
+    if image.generation() == Generation::V3_0 {
+        for (name, offset) in [
+            ("vmi_init", offset_of!(RomHeader, vmi_init)),
+            ("GetRelocationInfo", offset_of!(RomHeader, get_relocation)),
+        ] {
+            writeln!(text, "\n{name} at {offset:#06x}")?;
+            code::write_first(text, bytes, offset)?;
+        }
+        return Ok(());
+    }
+    let slots = slots::all(image.generation());
+    writeln!(text, "\n{} slots of {SLOT_SIZE} bytes", slots.len())?;
+    for slot in slots {
+        writeln!(text, "\nslot {}, {}, at {:#06x}", slot.number, slot.name, slot.offset())?;
+        // The rest of a slot is padding.
+        let size = match image.symbols().iter().find(|symbol| symbol.offset == slot.offset()) {
+            Some(symbol) => symbol.size,
+            None => {
+                code::write_first(text, bytes, slot.offset())?;
+                continue;
+            }
+        };
+        code::write(text, bytes, slot.offset(), size)?;
+    }
+    Ok(())
+}
+
+/// The code of every function that is not in a slot.
+fn write_functions(text: &mut String, image: &Image) -> fmt::Result {
+    let end = SLOT_SIZE as usize * slots::count(image.generation());
+    let functions = image.symbols().iter().filter(|symbol| symbol.size > 0 && symbol.offset >= end);
+    for symbol in functions {
+        let is_code = symbol.name.starts_with("vmi_") || symbol.name.starts_with("rom_");
+        if !is_code || ["rom_relocations", "rom_init_status"].contains(&symbol.name.as_str()) {
+            continue;
+        }
+        let call = Call::all().find(|&call| image.entry(call) == Some(symbol));
+        let number = call.and_then(|call| match image.generation() {
+            Generation::V3_0 => Some(format!(", call {}", call.number())),
+            generation => slots::of(generation, call).map(|slot| format!(", slot {slot}")),
+        });
+        writeln!(text, "\n{} at {:#06x}{}", symbol.name, symbol.offset, number.unwrap_or_default())?;
+        code::write(text, image.bytes(), symbol.offset, symbol.size)?;
     }
     Ok(())
 }
@@ -232,5 +272,30 @@ mod tests {
             let image = image.with_bytes(bytes.collect());
             assert!(listing(&image).starts_with("1024 bytes"));
         }
+    }
+
+    #[test]
+    fn every_slot_is_shown_with_its_code() {
+        for (generation, count) in [(Generation::V13_0, 81), (Generation::V13_3, 84)] {
+            let text = listing(&Image::from_elf(&Fixture::legacy(generation).elf()).unwrap());
+            assert_eq!(lines(&text, "slots of"), [format!("{count} slots of 32 bytes")]);
+            assert_eq!(lines(&text, "slot ").len(), count);
+            let code = text.lines().skip_while(|&line| line != "slot 39, IRET, at 0x04e0").skip(1).take(2);
+            let code: Vec<_> = code.map(|line| line.split_whitespace().last().unwrap()).collect();
+            assert_eq!(code, ["cli", "ret"]);
+            let answered = lines(&text, "answered NONE").concat();
+            let expected = if count == 81 { "" } else { "4 of 88 slots are answered NONE" };
+            assert_eq!(answered, expected);
+        }
+    }
+
+    #[test]
+    fn the_code_to_which_a_slot_jumps_is_shown_behind_the_slots() {
+        let mut fixture = Fixture::legacy(Generation::V13_0);
+        fixture.symbol("vmi_IRET").offset = 0xC00;
+        fixture.write(0x4E0, &[0xE9, 0x1B, 0x07, 0x00, 0x00]);
+        let text = listing(&Image::from_elf(&fixture.elf()).unwrap());
+        assert_eq!(lines(&text, "slot 39"), ["slot 39, IRET, at 0x04e0", "vmi_IRET at 0x0c00, slot 39"]);
+        assert_eq!(lines(&text, "04e0 ")[0], "04e0 e9 1b 07 00 00 jmp 0xc00");
     }
 }

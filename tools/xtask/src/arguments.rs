@@ -56,14 +56,19 @@ Nothing is installed into the system.
 const BOOT: &str = "\
 cargo xtask boot [--on native|rom|all] [--no-install]
 
-Builds the kernel and the ROM, boots the kernel in QEMU, and prints a table of its checks and
-figures by environment, then the patched sites. Fails if any check did.
+Builds the kernel and its ROMs, boots the kernel in QEMU, and prints tables by environment: every call
+and how it was made, the other checks and figures, the patched sites. Fails if any check did, or if a
+call was not checked. Each environment is booted four times; three runs end with Reboot and Shutdown.
 
-  native     no ROM
-  rom        the ROM
-  rom-jump   a ROM that wants IRET and SYSEXIT to be jumps
-  rom-trace  a ROM that leaves one byte a call at the debug port
-  rom-off    the same, but the kernel is told not to use it
+  native          no ROM
+  rom             a ROM of generation 3.0 that provides every call
+  rom-minimal     one that leaves to native code what that does as well
+  rom-13.0        a ROM of generation 13.0
+  rom-13.3        a ROM of generation 13.3
+  rom-jump        a ROM that wants IRET and SYSEXIT to be jumps
+  rom-trace       a ROM that leaves one byte a call at the debug port
+  rom-13.3-trace  the same in generation 13.3
+  rom-off         a ROM that the kernel is told not to use
 
   --on WHERE    native, rom (all environments with a ROM) or all (the default)
   --no-install  fail when a tool is missing";

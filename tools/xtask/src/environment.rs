@@ -1,10 +1,10 @@
 //! The environments in which one and the same kernel is booted.
 
 use anyhow::Result;
-use paravirt_vmi_abi::Call;
+use paravirt_vmi_abi::{Call, legacy};
 
 use crate::artifact;
-use crate::rom::{Flavour, Image};
+use crate::rom::{Flavour, Generation, Image, Style};
 use crate::toolchain::Compiler;
 
 /// A machine, as the kernel finds it.
@@ -21,39 +21,42 @@ pub struct Environment {
 }
 
 /// All environments.
-pub const ALL: [Environment; 5] = [
-    Environment { name: "native", rom: None, command_line: "", is_vmi: false },
-    Environment { name: "rom", rom: Some(Flavour::DEFAULT), command_line: "", is_vmi: true },
-    Environment {
-        name: "rom-jump",
-        rom: Some(Flavour { jump: true, ..Flavour::DEFAULT }),
-        command_line: "",
-        is_vmi: true,
-    },
-    Environment {
-        name: "rom-trace",
-        rom: Some(Flavour { trace: true, ..Flavour::DEFAULT }),
-        command_line: "",
-        is_vmi: true,
-    },
-    Environment {
-        name: "rom-off",
-        rom: Some(Flavour { trace: true, ..Flavour::DEFAULT }),
-        command_line: "vmi=off",
-        is_vmi: false,
-    },
-];
+pub fn all() -> Vec<Environment> {
+    let plain = Flavour::DEFAULT;
+    let rom = |name, rom| Environment { name, rom: Some(rom), command_line: "", is_vmi: true };
+    vec![
+        Environment { name: "native", rom: None, command_line: "", is_vmi: false },
+        rom("rom", plain),
+        rom("rom-minimal", Flavour { style: Style::Minimal, ..plain }),
+        rom("rom-13.0", Flavour { abi: Generation::V13_0, ..plain }),
+        rom("rom-13.3", Flavour { abi: Generation::V13_3, ..plain }),
+        rom("rom-jump", Flavour { jump: true, ..plain }),
+        rom("rom-trace", Flavour { trace: true, ..plain }),
+        rom("rom-13.3-trace", Flavour { abi: Generation::V13_3, trace: true, ..plain }),
+        Environment {
+            command_line: "vmi=off",
+            is_vmi: false,
+            ..rom("rom-off", Flavour { trace: true, ..plain })
+        },
+    ]
+}
 
-/// The calls that must reach the tracing ROM when the kernel is patched.
-pub const TRACED: [Call; 7] = [
-    Call::ENABLE_INTERRUPTS,
-    Call::DISABLE_INTERRUPTS,
-    Call::GET_INTERRUPT_MASK,
-    Call::SET_INTERRUPT_MASK,
-    Call::IRET,
-    Call::SYSEXIT,
-    Call::HALT,
-];
+impl Environment {
+    /// What the tracing ROM writes to the debug port when `call` reaches it; `None` if the ROM has no such
+    /// call.
+    pub fn trace_byte(&self, call: Call) -> Option<u8> {
+        let slot = match self.rom?.abi {
+            Generation::V3_0 => return u8::try_from(call.number()).ok(),
+            // The guest crate makes the ones out of the others.
+            _ if call == Call::SET_LAZY_MODE => return Some(legacy::SLOT_FLUSH_DEFERRED_CALLS),
+            _ if call == Call::UPDATE_PXE => Call::SET_PXE.info().slot_13_0,
+            _ if call == Call::UPDATE_PXE_LONG => Call::SET_PXE_LONG.info().slot_13_0,
+            Generation::V13_0 => call.info().slot_13_0,
+            Generation::V13_3 => call.info().slot_13_3,
+        };
+        slot.map(|slot| slot.number)
+    }
+}
 
 /// ROM images by flavour, each built once.
 #[derive(Debug, Default)]

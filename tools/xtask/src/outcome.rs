@@ -6,7 +6,9 @@ use anyhow::{Result, ensure};
 use paravirt_vmi_abi::Call;
 
 use crate::elf::{self, Kernel};
-use crate::environment::{Environment, Roms, TRACED};
+use crate::ending::{self, Ended};
+use crate::environment::{Environment, Roms};
+use crate::matrix;
 use crate::parallel;
 use crate::protocol::Report;
 use crate::qemu::{Machine, Run, Stop};
@@ -23,6 +25,8 @@ pub struct Outcome {
     pub run: Run,
     /// What the kernel reported.
     pub report: Report,
+    /// How the runs went that end with a call.
+    pub endings: Vec<Ended>,
 }
 
 impl Outcome {
@@ -41,12 +45,37 @@ impl Outcome {
         ensure!(hash == kernel.hash, "{} changed while it was in use", kernel.path.display());
         let run = machine.run(emulator)?;
         let report = Report::parse(&run.serial);
-        Ok(Self { environment, hash, run, report })
+        Ok(Self { environment, hash, run, report, endings: Vec::new() })
     }
 
-    /// How often a call wrote its number to the debug port.
+    /// Boots `kernel` once for each way to end.
+    fn end(&mut self, name: &str, kernel: &Kernel, roms: &[&[u8]], emulator: &Emulator) -> Result<()> {
+        for ending in ending::ALL {
+            let name = format!("{name}-{}", ending.name);
+            let command_line = format!("{} {}", self.environment.command_line, ending.word);
+            let mut machine = Machine::new(&name, &kernel.path);
+            machine.command_line = command_line.trim();
+            machine.roms = roms.to_vec();
+            self.endings.push(Ended::of(ending, &machine, emulator)?);
+        }
+        Ok(())
+    }
+
+    /// The kind of relocation that the kernel got for `call`.
+    pub fn relocation_kind(&self, call: Call) -> Option<&str> {
+        self.report.calls.iter().find(|record| record.call == call).map(|record| record.kind.as_str())
+    }
+
+    /// The calls that the ROM provides.
+    pub fn provided(&self) -> impl Iterator<Item = Call> {
+        Call::all().filter(|call| matches!(self.relocation_kind(*call), Some("CALL_REL" | "JUMP_REL")))
+    }
+
+    /// How often a call showed at the debug port, in all runs.
     pub fn traced(&self, call: Call) -> usize {
-        self.run.debug.iter().filter(|&&byte| u32::from(byte) == call.number()).count()
+        let expected = self.environment.trace_byte(call);
+        let endings = self.endings.iter().flat_map(|ended| &ended.debug);
+        self.run.debug.iter().chain(endings).filter(|byte| Some(**byte) == expected).count()
     }
 
     /// What is wrong, apart from checks that failed.
@@ -78,22 +107,17 @@ impl Outcome {
         problems
     }
 
-    /// Under VMI the sites of every call that the ROM provides are patched, natively none.
+    /// Under VMI the sites are patched that the ROM does not leave native, natively none.
     fn site_problem(&self) -> Option<String> {
-        let sites = &self.report.sites;
-        let is_provided = |call| self.report.calls.iter().any(|r| r.call == call && r.kind != "NONE");
-        let wrong: Vec<_> = sites
-            .iter()
-            .filter(|site| (site.before != site.after) != (self.environment.is_vmi && is_provided(site.call)))
-            .collect();
-        let first = wrong.first()?;
-        let (address, call) = (first.address, first.call);
-        let is = if first.before == first.after { "native" } else { "patched" };
-        let count = wrong.len();
-        Some(format!(
-            "{count} of {} sites are not as they should be: {call} at {address:08x} is {is}",
-            sites.len()
-        ))
+        // A site that is native may look like one that was emptied.
+        let may_differ = |call| self.environment.is_vmi && self.relocation_kind(call) != Some("NONE");
+        let must_differ = |call| may_differ(call) && self.relocation_kind(call) != Some("NOP");
+        let wrong = self.report.sites.iter().filter(|site| match site.before == site.after {
+            true => must_differ(site.call),
+            false => !may_differ(site.call),
+        });
+        let (wrong, all) = (wrong.count(), self.report.sites.len());
+        (wrong > 0).then(|| format!("{wrong} of {all} sites are not as the ROM's answers want them"))
     }
 
     /// What the debug port says about calls that should or should not go through the ROM.
@@ -101,7 +125,10 @@ impl Outcome {
         let Environment { rom, is_vmi, .. } = self.environment;
         let debug = &self.run.debug;
         if is_vmi && rom.is_some_and(|flavour| flavour.trace) {
-            let missing = TRACED.iter().filter(|call| self.traced(**call) == 0);
+            // Only some runs end with a call that does not come back.
+            let ends = |call| ending::ALL.iter().any(|ending| ending.call == call);
+            let due = self.provided().filter(|call| !self.endings.is_empty() || !ends(*call));
+            let missing = due.filter(|call| self.traced(*call) == 0);
             return missing.map(|call| format!("{call} did not go through the ROM")).collect();
         }
         if debug.is_empty() {
@@ -110,7 +137,15 @@ impl Outcome {
         vec![format!("{} bytes at the debug port, where no ROM should have been called", debug.len())]
     }
 
-    /// Boots `kernel` in several environments; the names of the runs begin with `prefix`.
+    /// What is wrong with the matrix: a call that was not checked, or a run that did not end as it should.
+    pub fn matrix_problems(&self) -> Vec<String> {
+        let ended = self.endings.iter().flat_map(|ended| {
+            ended.problems.iter().map(|problem| format!("{}: {problem}", ended.ending.name))
+        });
+        matrix::problem(self).into_iter().chain(ended).collect()
+    }
+
+    /// Boots `kernel` in several environments, with all endings; the names of the runs begin with `prefix`.
     pub fn of_all(
         environments: impl IntoIterator<Item = Environment>,
         prefix: &str,
@@ -126,74 +161,96 @@ impl Outcome {
             let name = format!("{prefix}-{}", environment.name);
             eprintln!("booting {name}");
             let roms: Vec<_> = rom.iter().map(Vec::as_slice).collect();
-            Self::of(environment, &name, kernel, &roms, &toolchain.emulator)
+            let mut outcome = Self::of(environment, &name, kernel, &roms, &toolchain.emulator)?;
+            outcome.end(&name, kernel, &roms, &toolchain.emulator)?;
+            Ok(outcome)
         });
         outcomes.into_iter().collect()
     }
 
     /// Whether nothing at all is wrong.
     pub fn is_good(&self) -> bool {
-        self.problems().is_empty() && self.report.failures().next().is_none()
+        let no_failure = self.report.failures().next().is_none();
+        no_failure && self.problems().is_empty() && self.matrix_problems().is_empty()
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::environment::ALL;
+    use crate::environment;
 
     /// An outcome of a run in the named environment.
-    fn outcome(name: &str, serial: &str, debug: &[u8], ending: Stop) -> Outcome {
-        let environment = ALL.into_iter().find(|environment| environment.name == name).unwrap();
+    pub fn outcome(name: &str, serial: &str, debug: &[u8], ending: Stop) -> Outcome {
+        let environment =
+            environment::all().into_iter().find(|environment| environment.name == name).unwrap();
         let run = Run {
             ending,
+            triple_fault: false,
             serial: serial.to_owned(),
             debug: debug.to_owned(),
             messages: String::new(),
             directory: PathBuf::new(),
         };
         let report = Report::parse(serial);
-        Outcome { environment, hash: String::new(), run, report }
+        Outcome { environment, hash: String::new(), run, report, endings: Vec::new() }
     }
 
     const NATIVE: &str = "@kernel k 1\n@backend native no ROM\n@check a ok\n@end 1 0\n";
     const VMI: &str = "@kernel k 1\n@backend vmi rom=000c3000\n@check a ok\n@end 1 0\n";
 
+    /// Whether nothing is wrong with a run by itself.
+    fn is_sound(outcome: &Outcome) -> bool {
+        outcome.problems().is_empty() && outcome.report.failures().next().is_none()
+    }
+
     #[test]
     fn a_good_run_has_no_problems() {
-        assert!(outcome("native", NATIVE, &[], Stop::PASSED).is_good());
-        assert!(outcome("rom", VMI, &[], Stop::PASSED).is_good());
-        assert!(outcome("rom-off", NATIVE, &[], Stop::PASSED).is_good());
-        assert!(outcome("rom-trace", VMI, &[29, 30, 31, 32, 33, 34, 35], Stop::PASSED).is_good());
+        let traced =
+            format!("{VMI}@call 30 CALL_REL 000c3000 1\n@call 33 JUMP_REL 000c3010 1\n@call 65 NOP - 1\n");
+        assert!(is_sound(&outcome("native", NATIVE, &[], Stop::PASSED)));
+        assert!(is_sound(&outcome("rom", VMI, &[], Stop::PASSED)));
+        assert!(is_sound(&outcome("rom-off", NATIVE, &[], Stop::PASSED)));
+        assert!(is_sound(&outcome("rom-trace", &traced, &[30, 33], Stop::PASSED)));
+        assert!(!outcome("rom", VMI, &[], Stop::PASSED).is_good(), "no call was checked");
     }
 
     #[test]
     fn the_wrong_backend_is_a_problem() {
-        assert!(!outcome("native", VMI, &[], Stop::PASSED).is_good());
-        assert!(!outcome("rom", NATIVE, &[], Stop::PASSED).is_good());
+        assert!(!is_sound(&outcome("native", VMI, &[], Stop::PASSED)));
+        assert!(!is_sound(&outcome("rom", NATIVE, &[], Stop::PASSED)));
     }
 
     #[test]
-    fn a_site_that_is_patched_natively_or_native_under_vmi_is_a_problem() {
+    fn a_site_that_is_not_as_the_rom_wants_it_is_a_problem() {
         let sites = "@site 00100000 30 3e3e3e3efa e800000000\n@site 00100005 30 3e3e3e3efa 3e3e3e3efa\n";
-        let call = "@call 30 CALL_REL c00c3100 2\n";
-        for (name, log, wrong) in
-            [("native", NATIVE, "00100000 is patched"), ("rom", VMI, "00100005 is native")]
-        {
-            let problems = outcome(name, &format!("{call}{sites}{log}"), &[], Stop::PASSED).problems();
-            let wrong = format!("1 of 2 sites are not as they should be: DisableInterrupts at {wrong}");
-            assert_eq!(problems, [wrong]);
+        let answer = |kind| format!("{VMI}@call 30 {kind} - 2\n");
+        for (name, log) in [("native", NATIVE), ("rom", &answer("CALL_REL")), ("rom", &answer("NONE"))] {
+            let problems = outcome(name, &format!("{sites}{log}"), &[], Stop::PASSED).problems();
+            assert_eq!(problems, ["1 of 2 sites are not as the ROM's answers want them"]);
         }
-        let native = "@call 30 NONE - 1\n@site 00100005 30 3e3e3e3efa 3e3e3e3efa\n";
-        assert!(outcome("rom", &format!("{native}{VMI}"), &[], Stop::PASSED).is_good());
+        let log = format!("{sites}{}", answer("NOP"));
+        assert!(outcome("rom", &log, &[], Stop::PASSED).problems().is_empty());
     }
 
     #[test]
     fn a_call_that_misses_the_tracing_rom_is_a_problem() {
-        let problems = outcome("rom-trace", VMI, &[29, 30, 31, 32, 33, 34], Stop::PASSED).problems();
+        let log = format!(
+            "{VMI}@call 30 CALL_REL 000c3000 1\n@call 35 CALL_REL 000c3020 1\n@call 36 CALL_REL 000c3040 0\n"
+        );
+        let problems = outcome("rom-trace", &log, &[30], Stop::PASSED).problems();
         assert_eq!(problems, ["Halt did not go through the ROM"]);
+        let mut outcome = outcome("rom-trace", &log, &[30, 35], Stop::PASSED);
+        assert!(outcome.problems().is_empty());
+        let ended = |debug: &[u8]| {
+            ending::ALL.map(|ending| Ended { ending, problems: vec![], debug: debug.to_owned() }).to_vec()
+        };
+        outcome.endings = ended(&[]);
+        assert_eq!(outcome.problems(), ["Reboot did not go through the ROM"]);
+        outcome.endings = ended(&[36]);
+        assert!(outcome.problems().is_empty());
     }
 
     #[test]
@@ -206,7 +263,7 @@ mod tests {
     fn an_end_that_contradicts_the_checks_is_a_problem() {
         let failed = NATIVE.replace("a ok", "a fail x").replace("1 0", "0 1");
         assert!(outcome("native", &failed, &[], Stop::FAILED).problems().is_empty());
-        assert!(!outcome("native", &failed, &[], Stop::FAILED).is_good());
+        assert!(!is_sound(&outcome("native", &failed, &[], Stop::FAILED)));
         assert!(!outcome("native", &failed, &[], Stop::PASSED).problems().is_empty());
         for ending in [Stop::FAILED, Stop::PANICKED, Stop::Emulator(Some(0))] {
             assert!(!outcome("native", NATIVE, &[], ending).problems().is_empty());

@@ -13,7 +13,10 @@
 //! @check ID fail DETAIL
 //! @figure ID INTEGER
 //! @end PASSED FAILED
+//! @last NUMBER
 //! ```
+//!
+//! `@last` stands in place of checks and `@end` in a run that ends with the call of that number.
 
 use std::fmt;
 
@@ -38,6 +41,8 @@ pub struct Report {
     pub figures: Vec<(String, i64)>,
     /// The kernel's own count of passed and failed checks; its last record.
     pub end: Option<(usize, usize)>,
+    /// The call with which a run without checks ends; its last record.
+    pub last: Option<Call>,
     /// Records that could not be read.
     pub malformed: Vec<String>,
 }
@@ -107,6 +112,7 @@ impl Report {
                 let (passed, failed) = rest.split_once(' ')?;
                 self.end = Some((passed.parse().ok()?, failed.parse().ok()?));
             }
+            "@last" => self.last = Some(parse_call(rest)?),
             _ => return None,
         }
         Some(())
@@ -133,8 +139,8 @@ impl Report {
         self.checks.iter().filter(|check| check.failure.is_some())
     }
 
-    /// What is wrong with the report as a whole: a check that failed is not.
-    pub fn defects(&self) -> Vec<String> {
+    /// What is wrong with any report.
+    fn common_defects(&self) -> Vec<String> {
         let mut defects: Vec<_> =
             self.malformed.iter().map(|record| format!("not a record: {record}")).collect();
         if self.kernel.is_none() {
@@ -143,6 +149,21 @@ impl Report {
         if self.backend.is_none() {
             defects.push("the kernel did not name its backend".to_owned());
         }
+        defects
+    }
+
+    /// What is wrong with the report of a run that ends with `call`.
+    pub fn defects_before(&self, call: Call) -> Vec<String> {
+        let mut defects = self.common_defects();
+        if self.last != Some(call) {
+            defects.push(format!("the kernel did not come to {call}"));
+        }
+        defects
+    }
+
+    /// What is wrong with the report as a whole: a check that failed is not.
+    pub fn defects(&self) -> Vec<String> {
+        let mut defects = self.common_defects();
         let failed = self.failures().count();
         let counted = (self.checks.len() - failed, failed);
         match self.end {
@@ -293,6 +314,15 @@ mod tests {
             let report = Report::parse(&format!("{LOG}{record}\n"));
             assert_eq!(report.malformed, [record]);
         }
+    }
+
+    #[test]
+    fn a_run_may_end_with_a_call_instead_of_checks() {
+        let log = "@kernel vmi-kernel 0.1.0\n@backend native no ROM\n@last 37\n";
+        assert_eq!(Report::parse(log).defects_before(Call::SHUTDOWN), Vec::<String>::new());
+        assert_eq!(Report::parse(log).defects_before(Call::REBOOT), ["the kernel did not come to Reboot"]);
+        assert_eq!(Report::parse(log).defects(), ["the report has no end"]);
+        assert_eq!(Report::parse("@last 74\n").malformed, ["@last 74"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -25,6 +25,8 @@ pub struct Machine<'a> {
     pub command_line: &'a str,
     /// Option ROMs, in the order in which the firmware finds them.
     pub roms: Vec<&'a [u8]>,
+    /// The number of processors.
+    pub processors: u32,
     /// How long it may run.
     pub limit: Duration,
 }
@@ -32,52 +34,88 @@ pub struct Machine<'a> {
 impl<'a> Machine<'a> {
     /// A machine with nothing but a kernel.
     pub fn new(name: &'a str, kernel: &'a Path) -> Self {
-        Self { name, kernel, command_line: "", roms: Vec::new(), limit: LIMIT }
+        Self { name, kernel, command_line: "", roms: Vec::new(), processors: 2, limit: LIMIT }
     }
 
     /// Boots the machine and waits until it stops.
     pub fn run(&self, emulator: &Emulator) -> Result<Run> {
+        let (mut command, files) = self.command(emulator, "none")?;
+        let output = fs::File::create(&files.messages)?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let ending = process::run_until(&mut command, self.limit)?;
+        files.run(Stop::from(ending, self.limit))
+    }
+
+    /// What boots the machine, with QEMU's monitor at `monitor`, and the files that it will write.
+    pub fn command(&self, emulator: &Emulator, monitor: &str) -> Result<(Command, Files)> {
         let directory = artifact::target_directory()?.join("runs").join(self.name);
         fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
-        let file = |name: &str| directory.join(name);
-        let serial = file("serial.log");
-        let debug = file("debug.bin");
-        let messages = file("qemu.log");
-        for path in [&serial, &debug] {
+        let files = Files::new(directory);
+        for path in [&files.serial, &files.debug, &files.resets] {
             fs::write(path, [])?;
         }
         let mut command = emulator.command();
         command
             .args(["-machine", "pc", "-m", "64", "-nodefaults", "-no-user-config", "-no-reboot"])
-            .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
-            // the emulator's oldest processor, twice, and pages without instructions
-            .args(["-cpu", "qemu32,+nx", "-smp", "2"])
+            // the emulator's oldest processor, and pages without instructions
+            .args(["-cpu", "qemu32,+nx", "-smp", &self.processors.to_string()])
+            .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", monitor])
             // Instructions are counted, so that every run is the same.
             .args(["-accel", "tcg", "-icount", "shift=0,sleep=off"])
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
             .args(["-serial", "chardev:serial", "-chardev"])
-            .arg(chardev("serial", &serial))
+            .arg(chardev("serial", &files.serial))
             .args(["-device", "isa-debugcon,iobase=0xe9,chardev=debug", "-chardev"])
-            .arg(chardev("debug", &debug))
+            .arg(chardev("debug", &files.debug))
+            .args(["-d", "cpu_reset", "-D"])
+            .arg(&files.resets)
             .arg("-kernel")
             .arg(self.kernel);
         if !self.command_line.is_empty() {
             command.args(["-append", self.command_line]);
         }
         for (index, rom) in self.roms.iter().enumerate() {
-            let path = file(&format!("{index}.rom"));
+            let path = files.directory.join(format!("{index}.rom"));
             fs::write(&path, rom)?;
             command.arg("-option-rom").arg(path);
         }
-        let output = fs::File::create(&messages)?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-        let ending = process::run_until(&mut command, self.limit)?;
+        Ok((command, files))
+    }
+}
+
+/// What a machine writes while it runs.
+#[derive(Clone, Debug)]
+pub struct Files {
+    directory: PathBuf,
+    serial: PathBuf,
+    debug: PathBuf,
+    resets: PathBuf,
+    /// For QEMU's own messages.
+    pub messages: PathBuf,
+}
+
+impl Files {
+    fn new(directory: PathBuf) -> Self {
+        let file = |name: &str| directory.join(name);
+        let [serial, debug] = ["serial.log", "debug.bin"].map(file);
+        let [resets, messages] = ["resets.log", "qemu.log"].map(file);
+        Self { directory, serial, debug, resets, messages }
+    }
+
+    /// What the serial port has been given so far.
+    pub fn serial(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(&self.serial)?).into_owned())
+    }
+
+    /// What a machine left that has stopped.
+    pub fn run(self, ending: Stop) -> Result<Run> {
         Ok(Run {
-            ending: Stop::from(ending, self.limit),
-            serial: String::from_utf8_lossy(&fs::read(&serial)?).into_owned(),
-            debug: fs::read(&debug)?,
-            messages: String::from_utf8_lossy(&fs::read(&messages)?).into_owned(),
-            directory,
+            ending,
+            triple_fault: String::from_utf8_lossy(&fs::read(&self.resets)?).contains("Triple fault"),
+            serial: self.serial()?,
+            debug: fs::read(&self.debug)?,
+            messages: String::from_utf8_lossy(&fs::read(&self.messages)?).into_owned(),
+            directory: self.directory,
         })
     }
 }
@@ -109,11 +147,18 @@ impl Stop {
     fn from(ending: Ending, limit: Duration) -> Self {
         match ending {
             Ending::TimedOut => Self::TimedOut(limit),
+            Ending::Exited(status) => Self::from_status(status),
+        }
+    }
+
+    /// What an exit status of QEMU means.
+    pub fn from_status(status: Option<i32>) -> Self {
+        match status {
             // isa-debug-exit: exit status 2 * code + 1
-            Ending::Exited(Some(status)) if status & 1 == 1 && status > 1 => {
+            Some(status) if status & 1 == 1 && status > 1 => {
                 u8::try_from(status >> 1).map_or(Self::Emulator(Some(status)), Self::Kernel)
             }
-            Ending::Exited(status) => Self::Emulator(status),
+            status => Self::Emulator(status),
         }
     }
 
@@ -124,7 +169,7 @@ impl Stop {
             Self::FAILED => "the kernel says that a check failed".to_owned(),
             Self::PANICKED => "the kernel panicked".to_owned(),
             Self::Kernel(code) => format!("the kernel ended with the unknown code {code:#04x}"),
-            Self::Emulator(Some(0)) => "the machine was reset (triple fault?)".to_owned(),
+            Self::Emulator(Some(0)) => "the machine was reset".to_owned(),
             Self::Emulator(Some(status)) => format!("QEMU ended with exit status {status}"),
             Self::Emulator(None) => "QEMU was ended by a signal".to_owned(),
             Self::TimedOut(limit) => format!("no end after {} s", limit.as_secs()),
@@ -137,6 +182,8 @@ impl Stop {
 pub struct Run {
     /// Why the machine stopped.
     pub ending: Stop,
+    /// Whether an exception met no handler, nor the exception about that one.
+    pub triple_fault: bool,
     /// What it wrote to the serial port.
     pub serial: String,
     /// What it wrote to the debug port E9, where the tracing ROM leaves one byte a call.
@@ -150,7 +197,8 @@ pub struct Run {
 impl Run {
     /// The end of the serial log and QEMU's messages, for people who look for an error.
     pub fn log(&self) -> String {
-        format!("--- {}/serial.log\n{}\n{}", self.directory.display(), self.serial, self.messages)
+        let fault = if self.triple_fault { "there was a triple fault\n" } else { "" };
+        format!("--- {}/serial.log\n{}\n{fault}{}", self.directory.display(), self.serial, self.messages)
             .trim_end()
             .to_owned()
             + "\n---\n"

@@ -17,7 +17,7 @@ const FIGURES: [(&str, i64, i64); 2] =
 /// Boots one build of the kernel everywhere.
 pub fn boots(toolchain: &Toolchain, roms: &mut Roms, package: Package) -> Result<Vec<Finding>> {
     let kernel = Kernel::read(&artifact::build(&toolchain.compiler, package)?.path)?;
-    let outcomes = Outcome::of_all(environment::ALL, &package.title(), &kernel, roms, toolchain)?;
+    let outcomes = Outcome::of_all(environment::all(), &package.title(), &kernel, roms, toolchain)?;
     let mut findings = Vec::new();
     for outcome in &outcomes {
         findings.extend(judge(&format!("{} {}", package.title(), outcome.environment.name), outcome));
@@ -28,9 +28,12 @@ pub fn boots(toolchain: &Toolchain, roms: &mut Roms, package: Package) -> Result
     Ok(findings)
 }
 
-/// One finding for the run as a whole, one for each check, one for each figure.
+/// One finding for the run as a whole, one for the calls, one for each check, one for each figure.
 fn judge(name: &str, outcome: &Outcome) -> Vec<Finding> {
-    let mut findings = vec![Finding::new(format!("{name} as a whole"), &outcome.problems())];
+    let mut findings = vec![
+        Finding::new(format!("{name} as a whole"), &outcome.problems()),
+        Finding::new(format!("{name} every call"), &outcome.matrix_problems()),
+    ];
     for check in &outcome.report.checks {
         let failure = check.failure.clone();
         findings.push(Finding { name: format!("{name} {}", check.id), failure });

@@ -1,12 +1,14 @@
-//! `cargo xtask boot`: one kernel in each environment, and a table of what it found there.
+//! `cargo xtask boot`: one kernel in each environment, and tables of what it found there.
 
 use anyhow::{Result, bail};
 use iced_x86::Mnemonic;
+use paravirt_vmi_abi::Call;
 
 use crate::artifact::{self, Package};
 use crate::disassembly;
 use crate::elf::Kernel;
-use crate::environment::{self, Environment, Roms, TRACED};
+use crate::environment::{self, Environment, Roms};
+use crate::matrix;
 use crate::outcome::Outcome;
 use crate::protocol::Report;
 use crate::table::Table;
@@ -52,11 +54,13 @@ pub fn boot(selection: Selection, install: Install) -> Result<()> {
     let kernel = artifact::build(&toolchain.compiler, Package::KERNEL)?;
     let kernel = Kernel::read(&kernel.path)?;
     let mut roms = Roms::default();
-    let environments = environment::ALL.into_iter().filter(|found| selection.contains(found));
+    let environments = environment::all().into_iter().filter(|found| selection.contains(found));
     let outcomes = Outcome::of_all(environments, "boot", &kernel, &mut roms, &toolchain)?;
     println!("kernel    {}", kernel.path.display());
     println!("compiler  {}", toolchain.compiler.describe());
     println!("emulator  {}", toolchain.emulator.describe());
+    println!("\n{}", matrix::table(&outcomes));
+    println!("{}", matrix::LEGEND);
     println!("\n{}", summary(&outcomes));
     for outcome in outcomes.iter().filter(|outcome| !outcome.report.is_vmi()) {
         let backend = outcome.report.backend.as_deref().unwrap_or("no backend");
@@ -80,7 +84,7 @@ pub fn boot(selection: Selection, install: Install) -> Result<()> {
 pub fn complaint(outcome: &Outcome) -> String {
     let mut text = String::new();
     let name = outcome.environment.name;
-    for problem in outcome.problems() {
+    for problem in outcome.problems().into_iter().chain(outcome.matrix_problems()) {
         text += &format!("{name}: {problem}\n");
     }
     for check in outcome.report.failures() {
@@ -89,7 +93,7 @@ pub fn complaint(outcome: &Outcome) -> String {
     text + &outcome.run.log()
 }
 
-/// The table of checks and figures by environment.
+/// The table of all other checks and of figures, by environment.
 fn summary(outcomes: &[Outcome]) -> Table {
     let names = outcomes.iter().map(|outcome| outcome.environment.name);
     let mut table = Table::new(["check"].into_iter().chain(names));
@@ -102,7 +106,9 @@ fn summary(outcomes: &[Outcome]) -> Table {
     for key in ["rom", "api", "ring"] {
         row(key, &|outcome| outcome.report.backend_value(key).map(str::to_owned));
     }
-    for id in in_order(outcomes, |report| report.checks.iter().map(|check| &check.id).collect()) {
+    let calls: Vec<_> = Call::all().map(matrix::check_id).collect();
+    let checks = in_order(outcomes, |report| report.checks.iter().map(|check| &check.id).collect());
+    for id in checks.into_iter().filter(|id| !calls.contains(id)) {
         row(&id, &|outcome| {
             let check = outcome.report.checks.iter().find(|check| check.id == id)?;
             Some(if check.failure.is_none() { "ok" } else { "FAIL" }.to_owned())
@@ -111,12 +117,11 @@ fn summary(outcomes: &[Outcome]) -> Table {
     for id in in_order(outcomes, |report| report.figures.iter().map(|(id, _)| id).collect()) {
         row(&id, &|outcome| Some(outcome.report.figure(&id)?.to_string()));
     }
-    for call in TRACED {
-        row(&format!("traced {call}"), &|outcome| {
-            let traces = outcome.environment.rom.is_some_and(|flavour| flavour.trace);
-            traces.then(|| outcome.traced(call).to_string())
-        });
-    }
+    row("calls provided", &|outcome| Some(outcome.provided().count().to_string()));
+    row("calls traced", &|outcome| {
+        let traces = outcome.environment.rom.is_some_and(|flavour| flavour.trace);
+        traces.then(|| Call::all().filter(|call| outcome.traced(*call) > 0).count().to_string())
+    });
     row("all", &|outcome| Some(if outcome.is_good() { "ok" } else { "FAIL" }.to_owned()));
     table
 }

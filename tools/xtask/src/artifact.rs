@@ -175,10 +175,10 @@ mod tests {
 
     #[test]
     fn package_ids_of_both_shapes_are_recognised() {
-        assert!(names("path+file:///work/examples/kernel#vmi-kernel@0.1.0", "vmi-kernel"));
-        assert!(names("path+file:///work/tests/siteless#0.1.0", "siteless"));
-        assert!(!names("path+file:///work/tests/siteless#0.1.0", "vmi-kernel"));
-        assert!(!names("path+file:///work/examples/rom#vmi-rom@0.1.0", "vmi-kernel"));
+        assert!(names("path+file:///src/examples/kernel#vmi-kernel@0.1.0", "vmi-kernel"));
+        assert!(names("path+file:///src/tests/siteless#0.1.0", "siteless"));
+        assert!(!names("path+file:///src/tests/siteless#0.1.0", "vmi-kernel"));
+        assert!(!names("path+file:///src/examples/rom#vmi-rom@0.1.0", "vmi-kernel"));
     }
 
     #[test]

@@ -34,6 +34,17 @@ pub enum Ending {
     Shutdown,
 }
 
+/// A part of the conformance suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// All of it.
+    All,
+    /// Those of each call.
+    Calls,
+    /// Those of what a call may change.
+    Clobbers,
+}
+
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
@@ -43,6 +54,8 @@ pub struct Options {
     pub corrupt_site: bool,
     /// How to end instead of running the checks; set by `end=reboot`, `end=reboot-soft` and `end=shutdown`.
     pub ending: Option<Ending>,
+    /// Which checks to run; set by `checks=calls` and `checks=clobbers`.
+    pub checks: Checks,
 }
 
 impl Options {
@@ -61,7 +74,7 @@ impl Options {
         let information = information as *const MultibootInformation;
         // SAFETY: a multiboot1 loader passes a valid structure.
         let information = unsafe { information.read() };
-        let mut options = Self { vmi: true, corrupt_site: false, ending: None };
+        let mut options = Self { vmi: true, corrupt_site: false, ending: None, checks: Checks::All };
         if information.flags & HAS_COMMAND_LINE != 0 {
             // SAFETY: the flag says that the pointer leads to a C string.
             let words = unsafe { CStr::from_ptr(information.command_line) };
@@ -69,6 +82,8 @@ impl Options {
                 match word {
                     b"vmi=off" => options.vmi = false,
                     b"vmi=corrupt-site" => options.corrupt_site = true,
+                    b"checks=calls" => options.checks = Checks::Calls,
+                    b"checks=clobbers" => options.checks = Checks::Clobbers,
                     b"end=reboot" => options.ending = Some(Ending::Reboot(RebootKind::HARD)),
                     b"end=reboot-soft" => options.ending = Some(Ending::Reboot(RebootKind::SOFT)),
                     b"end=shutdown" => options.ending = Some(Ending::Shutdown),

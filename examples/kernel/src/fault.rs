@@ -7,6 +7,7 @@
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
+use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use paravirt_vmi::irq;
@@ -22,7 +23,7 @@ pub const PAGE_FAULT: u32 = 14;
 pub const INSTRUCTION_FETCH: u32 = 1 << 4;
 
 /// An exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Fault {
     /// Its vector.
     pub vector: u32,
@@ -32,6 +33,13 @@ pub struct Fault {
     pub eip: u32,
     /// CR2: of a page fault, the address.
     pub address: u32,
+}
+
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { vector, error_code, eip, address } = self;
+        write!(f, "exception {vector} at {eip:08x} with error code {error_code:#x}, CR2 {address:08x}")
+    }
 }
 
 /// ESP to return to after an exception; 0 if none is expected.

@@ -68,6 +68,6 @@ unsafe extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
         ending::run(ending);
     }
     let mut report = Report::default();
-    conformance::run(&mut report, &activation, has_sysexit);
+    conformance::run(&mut report, options.checks, &activation, has_sysexit);
     exit::exit(report.finish())
 }

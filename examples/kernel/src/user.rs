@@ -203,7 +203,7 @@ pub fn run(entry: Entry) -> Answers {
         answer.store(0, Relaxed);
     }
     if let Some(fault) = enter(entry, &raw const user_program) {
-        panic!("the program in ring 3 raised {fault:08x?}");
+        panic!("the program in ring 3 raised {fault:?}");
     }
     Answers {
         flags_at_start: ANSWERS[FLAGS_AT_START].load(Relaxed),

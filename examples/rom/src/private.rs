@@ -1,11 +1,12 @@
 //! The ROM's own address space, in which it reaches the local APIC.
 //!
 //! Only the guest knows where it has mapped the APIC, and a bare register offset does not tell. So the
-//! ROM has page tables of its own, which [`crate::post`] builds before the image becomes read-only:
-//! every 4 MiB of linear addresses (2 MiB with PAE) are the first 4 MiB of memory, and FEC00000-FEFFFFFF
-//! (FEE00000-FEFFFFFF with PAE, and the same in each GiB) are what is there, the APIC. The
-//! code stays where it is while CR3 changes if its alias differs from its physical address by a
-//! multiple of 4 MiB. There is no stack meanwhile, and interrupts are off; an NMI would find no handler.
+//! ROM has page tables of its own, which the initialisation in [`crate::startup`] builds before the image
+//! becomes read-only: every 4 MiB of linear addresses (2 MiB with PAE) are the first 4 MiB of memory, and
+//! FEC00000-FEFFFFFF (FEE00000-FEFFFFFF with PAE, and the same in each GiB) are what is there, the APIC.
+//! The code stays where it is while CR3 changes if its alias differs from its physical address by a
+//! multiple of 4 MiB, and does not lie in that range. There is no stack meanwhile, and interrupts are
+//! off; an NMI would find no handler.
 //!
 //! The fallback, at any other alias and on firmware that has not run the initialisation: the guest has
 //! to map the APIC at its physical address. The address is the APIC's power-on one, FEE00000.

@@ -71,7 +71,7 @@ fn keeps_to_the_rule(check: &mut Check, call: Call, poison: u32, flags: u32) {
         Err(fault) if call == Call::RDPMC && !arguments::has_counters() => {
             return line!("the registers of {call} are not seen: exception {}", fault.vector);
         }
-        Err(fault) => return check.failed(format_args!("{call}: {fault:08x?}")),
+        Err(fault) => return check.failed(format_args!("{call}: {fault:?}")),
     };
     let clobbers = call.info().clobbers;
     for (register, clobber, before, after) in [

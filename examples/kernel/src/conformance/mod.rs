@@ -28,11 +28,21 @@ use core::arch::asm;
 use paravirt_vmi::irq;
 
 use crate::activation::Activation;
+use crate::command_line::Checks;
 use crate::report::{Check, Id, Report};
 use crate::{pit, ticks};
 
-/// Runs every check. Interrupts are masked before and after.
-pub fn run(report: &mut Report, activation: &Activation, sysexit: bool) {
+/// Runs the checks that were asked for. Interrupts are masked before and after.
+pub fn run(report: &mut Report, checks: Checks, activation: &Activation, sysexit: bool) {
+    match checks {
+        Checks::All => all(report, activation, sysexit),
+        Checks::Calls => calls::run(report, activation, sysexit),
+        Checks::Clobbers => clobbers::run(report),
+    }
+}
+
+/// Runs every check.
+fn all(report: &mut Report, activation: &Activation, sysexit: bool) {
     report.check("irq.boot", |check| flag::expect(check, "after activation", false));
     flag::run(report);
     nesting::run(report);

@@ -1,8 +1,8 @@
 //! A call with any registers: loaded before its site, and seen right behind it.
 //!
 //! Every call has a site of its own here, so natively its native form is made, and patched whatever the ROM
-//! wants. Calls that may rely on CS and SS alone are made with null selectors in DS and ES: a ROM that uses
-//! these segments faults.
+//! wants. Calls that may rely on CS and SS alone are made with DS and ES that lead elsewhere: a ROM that uses
+//! these segments faults. (Null selectors would not do: an emulator need not look at them.)
 //!
 //! # Safety
 //!
@@ -15,7 +15,7 @@ use core::arch::global_asm;
 
 use paravirt_vmi::abi::{Call, Segments};
 
-use crate::gdt::{KERNEL_CODE, KERNEL_DATA};
+use crate::gdt::{self, FIRST_SPARE, KERNEL_CODE, KERNEL_DATA};
 
 /// What a call finds, and what it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,13 +226,16 @@ call_returned:
     step = const core::mem::offset_of!(Registers, step),
 );
 
+/// The entry of the GDT with a segment in which no low address is mapped.
+const ELSEWHERE: u16 = FIRST_SPARE + 6;
+
 /// The segments with which `call` is made: DS, ES, FS, GS.
 pub const fn segments(call: Call) -> [u32; 4] {
     // FS and GS hold what a call must keep, and nothing that it could use by mistake and not notice.
     let (flat, unused) = (KERNEL_DATA as u32, KERNEL_CODE as u32);
     match call.info().segments {
         Segments::All => [flat, flat, unused, flat],
-        Segments::CodeAndStack => [0, 0, unused, flat],
+        Segments::CodeAndStack => [8 * ELSEWHERE as u32, 8 * ELSEWHERE as u32, unused, flat],
     }
 }
 
@@ -251,6 +254,10 @@ pub unsafe fn call(call: Call, before: &Registers) -> Registers {
     exchange.before = *before;
     exchange.site = call_sites[call.number() as usize];
     exchange.segments = segments(call);
+    let elsewhere = gdt::data_segment(0x4000_0000, 0xF_FFFF);
+    let entry = gdt::table().wrapping_add(ELSEWHERE.into());
+    // SAFETY: the entry is the checks' own.
+    unsafe { entry.write_volatile(elsewhere) };
     exchange.has_frame = u32::from(call == Call::IRET);
     // SAFETY: passed on to the caller.
     unsafe { call_with() };

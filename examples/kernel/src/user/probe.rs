@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;
+use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use paravirt_vmi::irq;
@@ -19,7 +20,7 @@ use crate::traps::{Frame, REGISTERS_PROBE, SYSTEM_CALL};
 pub const ARITHMETIC_FLAGS: u32 = 0x8D5;
 
 /// What a program in ring 3 found in its registers, and what the kernel had loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Shown {
     /// EAX, EBX, ESI, EDI and EBP; then ECX and EDX, with which SYSEXIT carries ESP and EIP.
     pub registers: [u32; 7],
@@ -27,6 +28,13 @@ pub struct Shown {
     pub flags: u32,
     /// DS and ES.
     pub segments: [u32; 2],
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { registers, flags, segments } = self;
+        write!(f, "{registers:08x?} flags {flags:03x} segments {segments:04x?}")
+    }
 }
 
 /// What [`show_registers`] was told.

@@ -2,10 +2,11 @@
 
 use anyhow::{Context as _, Result};
 use paravirt_vmi_abi::header::ROM_WINDOW_END;
+use paravirt_vmi_abi::legacy::{SLOT_SIZE, SLOTS_13_0, SLOTS_13_3};
 use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader};
 
 use crate::elf::Kernel;
-use crate::rom::Bend;
+use crate::rom::{Bend, Generation};
 
 /// Length of the PCI data structure.
 const PCI_LENGTH: u32 = size_of::<PciDataStructure>() as u32;
@@ -27,6 +28,8 @@ pub enum Answer {
 /// Where the sound ROM lies when the kernel runs; a bent one lies at the same place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// The generation of the interface.
+    pub generation: Generation,
     /// Physical address.
     pub physical: u32,
     /// Linear address.
@@ -39,9 +42,9 @@ pub struct Place {
     pub license: u16,
 }
 
-/// What the kernel must say about a bent ROM.
-pub fn answer(bend: Bend, place: Place) -> Answer {
-    let Place { physical, linear, length, pci, .. } = place;
+/// What the kernel must say about a bent ROM; `None` if no guest can see what is wrong.
+pub fn answer(bend: Bend, place: Place) -> Option<Answer> {
+    let Place { generation, physical, linear, length, pci, license } = place;
     let rom = |defect: String| Answer::Native(format!("ROM at {physical:05X}: {defect}"));
     let error = |call: Call, text: String| {
         Answer::Error(format!("ROM at {physical:05X}: {call} (call {}): {text}", call.number()))
@@ -53,7 +56,7 @@ pub fn answer(bend: Bend, place: Place) -> Answer {
     };
     let field_outside =
         |field, offset: u32| rom(format!("{field} {offset:#06x} is outside the image of {length:#x} bytes"));
-    match bend {
+    Some(match bend {
         // The firmware has checked these itself, and not loaded the ROM.
         Bend::Signature | Bend::LengthZero | Bend::Checksum => none(),
         // To the kernel this is an option ROM of some other kind.
@@ -62,7 +65,16 @@ pub fn answer(bend: Bend, place: Place) -> Answer {
             let rest = ROM_WINDOW_END - physical;
             rom(format!("length 0x1fe00 at 0x02 leads beyond the window, which ends after {rest:#x}"))
         }
-        Bend::MajorVersion => rom("interface version 4.0 at 0x0c, expected 3.x or 13.x".to_owned()),
+        Bend::MajorVersion => {
+            let found = match generation {
+                Generation::V3_0 => "4.0",
+                Generation::V13_0 => "14.0",
+                Generation::V13_3 => "14.3",
+            };
+            rom(format!("interface version {found} at 0x0c, expected 3.x or 13.x"))
+        }
+        // Nothing says that images of 13.x have one.
+        Bend::PciMissing if generation != Generation::V3_0 => Answer::Used,
         Bend::PciMissing => rom("no PCI header: the offset at 0x18 is 0".to_owned()),
         Bend::PciOutside => field_outside("pci_header_offset", length - PCI_LENGTH + 1),
         Bend::PciSignature => {
@@ -78,6 +90,10 @@ pub fn answer(bend: Bend, place: Place) -> Answer {
             error(Call::DISABLE_INTERRUPTS, "relocation type 0x04 is unknown".to_owned())
         }
         Bend::JumpForCall => error(Call::DISABLE_INTERRUPTS, "JUMP_REL where only a call fits".to_owned()),
+        // 13.x does not know it at all.
+        Bend::NopForResult if generation != Generation::V3_0 => {
+            error(Call::GET_INTERRUPT_MASK, "relocation type NOP is unknown".to_owned())
+        }
         Bend::NopForResult => {
             error(Call::GET_INTERRUPT_MASK, "NOP for a call that cannot be left out".to_owned())
         }
@@ -86,17 +102,19 @@ pub fn answer(bend: Bend, place: Place) -> Answer {
         Bend::TargetBefore => outside(linear.wrapping_sub(1)),
         // The first question that the kernel asks.
         Bend::Garbage => error(Call::CPUID, format!("relocation type {:#04x} is unknown", Bend::GARBAGE)),
-        Bend::OtherGeneration => {
-            let license = place.license;
-            rom(format!(
-                "interface version 13.0 at 0x0c, but the licence offset {license:#06x} of 3.x at 0x16"
-            ))
+        Bend::OtherGeneration if generation == Generation::V3_0 => rom(format!(
+            "interface version 13.0 at 0x0c, but the licence offset {license:#06x} of 3.x at 0x16"
+        )),
+        // The version alone says where the calls are: what lies there is run.
+        Bend::OtherGeneration => return None,
+        Bend::SlotsOutside => {
+            let slots = if generation == Generation::V13_0 { SLOTS_13_0 } else { SLOTS_13_3 };
+            let end = SLOT_SIZE * u32::from(slots);
+            rom(format!("the slots end at {end:#x}, outside the image of {:#x} bytes", Bend::SLOTS_LENGTH))
         }
-        // Only images of 13.x have slots.
-        Bend::SlotsOutside => Answer::Used,
         // The licence is not the kernel's business.
         Bend::LicenseMissing | Bend::LicenseUnknown => Answer::Used,
-    }
+    })
 }
 
 /// The kernel found no ROM at all.

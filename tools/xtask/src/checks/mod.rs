@@ -8,3 +8,4 @@ pub mod host;
 pub mod refusals;
 pub mod sensitive;
 pub mod siteless;
+pub mod wrong;

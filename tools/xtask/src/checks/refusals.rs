@@ -15,7 +15,7 @@ use crate::environment::{Environment, Roms};
 use crate::outcome::Outcome;
 use crate::parallel;
 use crate::protocol::Report;
-use crate::rom::{Bend, Flavour, Image};
+use crate::rom::{Bend, Flavour, Generation, Image};
 use crate::suite::Finding;
 use crate::toolchain::Toolchain;
 
@@ -30,29 +30,40 @@ const FILLER: [u8; 512] = {
     bytes
 };
 
-/// Boots the kernel with each of the bent ROMs, and with a damaged site under a sound one.
+/// Boots the kernel with each of the bent ROMs of two generations, and with a damaged site under a sound one.
 pub fn refusals(toolchain: &Toolchain, roms: &mut Roms) -> Result<Vec<Finding>> {
     let kernel = Kernel::read(&artifact::build(&toolchain.compiler, Package::KERNEL)?.path)?;
-    let image = roms.image(&toolchain.compiler, Flavour::default())?;
-    let place = Place::find(toolchain, &kernel, image)?;
-    let findings = parallel::map(Bend::of(image.generation()), |bend| {
-        let name = format!("refusal-{}", bend.name());
-        let is_vmi = answers::answer(bend, place) == Answer::Used;
-        let bent = image.bend(bend);
-        // The longest length there is fits into the window if nothing lies in front of the ROM.
-        let is_moved = bend == Bend::LengthBeyondWindow;
-        let roms: Vec<_> = is_moved.then_some(&FILLER[..]).into_iter().chain([bent.bytes()]).collect();
-        let outcome = run(toolchain, &kernel, &name, "", is_vmi, &roms)?;
-        let physical = if is_moved { rejected(&outcome.report) } else { None };
-        let place = Place { physical: physical.unwrap_or(place.physical), ..place };
-        let expected = answers::answer(bend, place);
-        Ok(judge(format!("{name}: {}", bend.description()), &expected, &outcome))
-    });
-    let mut findings = findings.into_iter().collect::<Result<Vec<_>>>()?;
+    let mut findings = Vec::new();
+    for abi in [Generation::V3_0, Generation::V13_3] {
+        let image = roms.image(&toolchain.compiler, Flavour { abi, ..Flavour::DEFAULT })?;
+        findings.extend(bent(toolchain, &kernel, image)?);
+    }
+    let image = roms.image(&toolchain.compiler, Flavour::DEFAULT)?;
     let name = "refusal-corrupt-site";
     let outcome = run(toolchain, &kernel, name, "vmi=corrupt-site", false, &[image.bytes()])?;
     findings.push(judge(name.to_owned(), &answers::corrupt_site(&kernel)?, &outcome));
     Ok(findings)
+}
+
+/// Boots the kernel with an image bent in each way.
+fn bent(toolchain: &Toolchain, kernel: &Kernel, image: &Image) -> Result<Vec<Finding>> {
+    let place = Place::find(toolchain, kernel, image)?;
+    let bends = Bend::of(image.generation());
+    let bends = bends.into_iter().filter(|bend| answers::answer(*bend, place).is_some());
+    let findings = parallel::map(bends, |bend| {
+        let name = format!("refusal-{}-{}", image.generation().name(), bend.name());
+        let is_vmi = answers::answer(bend, place) == Some(Answer::Used);
+        let bent = image.bend(bend);
+        // The longest length there is fits into the window if nothing lies in front of the ROM.
+        let is_moved = bend == Bend::LengthBeyondWindow;
+        let roms: Vec<_> = is_moved.then_some(&FILLER[..]).into_iter().chain([bent.bytes()]).collect();
+        let outcome = run(toolchain, kernel, &name, "", is_vmi, &roms)?;
+        let physical = if is_moved { rejected(&outcome.report) } else { None };
+        let place = Place { physical: physical.unwrap_or(place.physical), ..place };
+        let expected = answers::answer(bend, place).context("there is no answer")?;
+        Ok(judge(format!("{name}: {}", bend.description()), &expected, &outcome))
+    });
+    findings.into_iter().collect()
 }
 
 /// One run of the kernel with an image.
@@ -114,6 +125,6 @@ impl Place {
         let word = |offset| u16::from_le_bytes([image.bytes()[offset], image.bytes()[offset + 1]]);
         let pci = word(offset_of!(RomHeader, pci_header_offset));
         let license = word(offset_of!(RomHeader, license_offset));
-        Ok(Self { physical, linear, length, pci, license })
+        Ok(Self { generation: image.generation(), physical, linear, length, pci, license })
     }
 }

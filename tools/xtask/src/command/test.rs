@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::artifact::Package;
-use crate::checks::{boots, builds, codegen, host, refusals, sensitive, siteless};
+use crate::checks::{boots, builds, codegen, host, refusals, sensitive, siteless, wrong};
 use crate::environment::Roms;
 use crate::suite::Suite;
 use crate::toolchain::{Install, Toolchain};
@@ -26,6 +26,9 @@ pub fn test(install: Install) -> Result<()> {
     suite.step("machine code: order of stores", || codegen::codegen(compiler));
     suite.step("boots", || boots::boots(&toolchain, &mut roms, Package::KERNEL));
     suite.step("boots, indirect", || boots::boots(&toolchain, &mut roms, Package::INDIRECT_KERNEL));
+    suite.step("wrong ROMs: registers", || wrong::breaches(&toolchain, &mut roms));
+    suite.step("wrong ROMs: no effect", || wrong::nothing(&toolchain, &mut roms));
+    suite.step("one processor", || wrong::alone(&toolchain, &mut roms));
     suite.step("boots without sites", || siteless::siteless(&toolchain, &mut roms));
     suite.step("refusals", || refusals::refusals(&toolchain, &mut roms));
 

@@ -18,7 +18,7 @@ impl Bend {
             bytes[offset..offset + change.len()].copy_from_slice(&change);
         }
         if self == Self::SlotsOutside && self.fits(image.generation()) {
-            bytes.truncate(SLOTS_CUT);
+            bytes.truncate(Self::SLOTS_LENGTH);
         }
         if self != Self::Checksum {
             resum(&mut bytes);
@@ -98,16 +98,14 @@ impl Bend {
                 (offset_of!(RomHeader, api_version_minor), vec![0, other])
             }
             Self::SlotsOutside => {
-                let units = (SLOTS_CUT / ROM_LENGTH_UNIT as usize) as u8;
+                let units = (Self::SLOTS_LENGTH / ROM_LENGTH_UNIT as usize) as u8;
                 (offset_of!(RomHeader, rom_length), vec![units])
             }
         }
     }
 }
 
-/// The length that [`Bend::SlotsOutside`] leaves, with most of the slots.
-const SLOTS_CUT: usize = 4 * ROM_LENGTH_UNIT as usize;
-const _: () = assert!(SLOTS_CUT < legacy::SLOT_SIZE as usize * slots::count(Generation::V13_0));
+const _: () = assert!(Bend::SLOTS_LENGTH < legacy::SLOT_SIZE as usize * slots::count(Generation::V13_0));
 
 /// The 16-bit far return.
 const RETF: u8 = 0xCB;

@@ -1,5 +1,7 @@
 //! [`Bend`]: images with one thing wrong, for tests of what a guest does with them.
 
+use paravirt_vmi_abi::header::ROM_LENGTH_UNIT;
+
 use super::Generation;
 
 mod change;
@@ -116,6 +118,9 @@ impl Bend {
 
     /// What vmi_init returns with [`Bend::InitFails`]: -1, the specification's failure.
     pub const INIT_STATUS: u32 = 0xFFFF_FFFF;
+
+    /// The length that [`Bend::SlotsOutside`] leaves, with most of the slots.
+    pub const SLOTS_LENGTH: usize = 4 * ROM_LENGTH_UNIT as usize;
 
     /// The name, for messages and file names.
     pub const fn name(self) -> &'static str {

@@ -18,6 +18,7 @@ pub mod rom;
 pub mod site;
 pub mod smp;
 pub mod time;
+pub mod user;
 
 #[cfg(not(target_arch = "x86"))]
 pub use arch::mock;

@@ -14,3 +14,4 @@ mod selectors;
 #[cfg(not(target_arch = "x86"))]
 mod smp;
 mod support;
+mod user;

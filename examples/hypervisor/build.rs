@@ -1,0 +1,8 @@
+//! Links the hypervisor.
+
+#[path = "../kernel/link.rs"]
+mod link;
+
+fn main() {
+    link::with_script("hypervisor.ld");
+}

@@ -68,11 +68,21 @@ impl Default for UserFlags {
 /// assert_eq!((frame.cs().0, frame.flags().bits(), frame.ss().0), (0x1b, 0x202, 0x23));
 /// ```
 ///
-/// To enter user mode, ESP is set to the frame's address, or the frame copied to where ESP points:
+/// To enter user mode the frame is copied to the top of the kernel's stack. ESP must not be set to a frame that
+/// lies elsewhere: a ROM, and the hypervisor after it, push below the frame.
 ///
 /// ```
 /// # #[cfg(target_arch = "x86")]
-/// core::arch::global_asm!("enter_user:", "mov esp, [esp + 4]", paravirt_vmi::iret_site!());
+/// core::arch::global_asm!(
+///     "enter_user:", // its argument is the frame's address
+///     "mov eax, [esp + 4]",
+///     "push dword ptr [eax + 16]",
+///     "push dword ptr [eax + 12]",
+///     "push dword ptr [eax + 8]",
+///     "push dword ptr [eax + 4]",
+///     "push dword ptr [eax]",
+///     paravirt_vmi::iret_site!(),
+/// );
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]

@@ -9,6 +9,7 @@ use core::ptr;
 
 use paravirt_vmi::abi::{Call, RelocationKind};
 use paravirt_vmi::boot::{self, Backend, Vmi};
+use paravirt_vmi::descriptor::kernel_ring;
 use paravirt_vmi::site::{MAX_SITE_LENGTH, Site};
 
 use crate::command_line::Options;
@@ -23,9 +24,31 @@ pub struct Activation {
     pub vmi: Option<Vmi>,
     /// Checksum of the text before activation.
     pub native_text: u32,
+    /// The number of processors.
+    pub processors: u32,
+}
+
+/// What the kernel may do, and what it has been told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Privilege {
+    /// It is in ring 0, natively or with a ROM.
+    Ring0,
+    /// It is in ring 1 or 2, and its sites are patched.
+    Paravirtual,
+    /// It is in ring 1 or 2, and believes to be native: privileged instructions trap.
+    Trapped,
 }
 
 impl Activation {
+    /// What the kernel may do.
+    pub fn privilege(&self) -> Privilege {
+        match (kernel_ring(), &self.vmi) {
+            (0, _) => Privilege::Ring0,
+            (_, Some(_)) => Privilege::Paravirtual,
+            (_, None) => Privilege::Trapped,
+        }
+    }
+
     /// How the ROM wants `call` to be reached; NONE if there is no ROM.
     pub fn relocation_kind(&self, call: Call) -> RelocationKind {
         self.vmi.as_ref().map_or(RelocationKind::NONE, |vmi| vmi.plan.relocation(call).kind)
@@ -41,7 +64,7 @@ impl Activation {
 /// # Safety
 ///
 /// As for [`boot::activate`]; the window at [`UPPER_WINDOW`] is mapped.
-pub unsafe fn activate(options: &Options) -> Activation {
+pub unsafe fn activate(options: &Options, processors: u32) -> Activation {
     let native_text = text::checksum();
     let corruption = options.corrupt_site.then(Corruption::new).flatten();
     let vmi_options = boot::Options {
@@ -73,7 +96,7 @@ pub unsafe fn activate(options: &Options) -> Activation {
         assert!(vmi.is_none(), "a site was patched whose bytes were not native");
         corruption.undo();
     }
-    let activation = Activation { vmi, native_text };
+    let activation = Activation { vmi, native_text, processors };
     report(&activation);
     activation
 }
@@ -99,6 +122,7 @@ fn report(activation: &Activation) {
         count += 1;
     }
     figure("sites", count);
+    figure("processors", activation.processors);
 }
 
 /// A site whose first byte is not what it should be: what a wrong linker script or a foreign patch

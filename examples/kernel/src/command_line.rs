@@ -43,6 +43,10 @@ pub enum Checks {
     Calls,
     /// Those of what a call may change.
     Clobbers,
+    /// Those that hold of a kernel that is not patched, in any ring.
+    Unpatched,
+    /// The one with many interrupts and masked sections.
+    Storm,
 }
 
 /// What the command line asks for.
@@ -54,7 +58,7 @@ pub struct Options {
     pub corrupt_site: bool,
     /// How to end instead of running the checks; set by `end=reboot`, `end=reboot-soft` and `end=shutdown`.
     pub ending: Option<Ending>,
-    /// Which checks to run; set by `checks=calls` and `checks=clobbers`.
+    /// Which checks to run; set by `checks=calls` and so on.
     pub checks: Checks,
 }
 
@@ -84,6 +88,8 @@ impl Options {
                     b"vmi=corrupt-site" => options.corrupt_site = true,
                     b"checks=calls" => options.checks = Checks::Calls,
                     b"checks=clobbers" => options.checks = Checks::Clobbers,
+                    b"checks=unpatched" => options.checks = Checks::Unpatched,
+                    b"checks=storm" => options.checks = Checks::Storm,
                     b"end=reboot" => options.ending = Some(Ending::Reboot(RebootKind::HARD)),
                     b"end=reboot-soft" => options.ending = Some(Ending::Reboot(RebootKind::SOFT)),
                     b"end=shutdown" => options.ending = Some(Ending::Shutdown),

@@ -10,9 +10,7 @@ use core::arch::global_asm;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use paravirt_vmi::irq;
-
-use crate::traps::Frame;
+use crate::traps::{Frame, INTERRUPT_FLAG, flags_in_frame};
 
 /// General protection.
 pub const GENERAL_PROTECTION: u32 = 13;
@@ -111,7 +109,7 @@ pub fn catch<R>(function: impl FnOnce() -> R) -> Result<R, Fault> {
     fn entry<F: FnOnce() -> R, R>(_: &Closure<F, R>) -> extern "C" fn(*mut u8) {
         call::<F, R>
     }
-    assert!(!irq::is_enabled(), "an exception is expected while interrupts may come");
+    assert!(flags_in_frame() & INTERRUPT_FLAG == 0, "an exception is expected while interrupts may come");
     assert!(!is_expected(), "an exception is expected already");
     let mut closure = Closure { function: Some(function), result: None };
     let entry = entry(&closure);

@@ -1,4 +1,4 @@
-//! Segments: flat code and data for the kernel and for ring 3, and the task state segment.
+//! Segments: flat code and data for the kernel and for ring 3, and the entry of the task state segment.
 //!
 //! The order is the one that SYSEXIT needs: it takes the user's code and stack segments to be the
 //! second and the third after the kernel's code segment. The entries behind the task state segment are
@@ -12,7 +12,9 @@
 use core::arch::{asm, global_asm};
 
 use paravirt_vmi::abi::DescriptorTableRegister;
-use paravirt_vmi::descriptor::{Descriptor, Selector, TssStack};
+use paravirt_vmi::descriptor::{Descriptor, Selector};
+
+use crate::task;
 
 /// Selector of the kernel's code segment, for ring 0.
 pub const KERNEL_CODE: u16 = 0x08;
@@ -38,36 +40,6 @@ const CPUID_SEP: u32 = 1 << 11;
 #[repr(C, align(4096))]
 struct Stack([u8; 16384]);
 static mut INTERRUPT_STACK: Stack = Stack([0; 16384]);
-
-/// The part of the task state segment that is used: the stack for ring 0, and no I/O permission map,
-/// so that ring 3 has no port. Source: Intel manual, volume 3, section 8.2.1.
-#[repr(C)]
-pub struct TaskState {
-    back_link: u32,
-    esp0: u32,
-    ss0: u32,
-    other_registers: [u32; 22],
-    trap: u16,
-    io_map_base: u16,
-}
-
-const TASK_STATE_SIZE: u16 = size_of::<TaskState>() as u16;
-const _: () = assert!(TASK_STATE_SIZE == 104);
-
-impl TaskState {
-    /// A segment with the kernel's stack at `esp0`.
-    pub const fn new(esp0: u32) -> Self {
-        let (ss0, io_map_base) = (KERNEL_DATA as u32, TASK_STATE_SIZE);
-        Self { back_link: 0, esp0, ss0, other_registers: [0; 22], trap: 0, io_map_base }
-    }
-
-    /// The descriptor of the segment that lies at `task`: available, for ring 0.
-    pub fn descriptor(task: *const Self) -> Descriptor {
-        system_segment(task as u32, (TASK_STATE_SIZE - 1).into(), 9)
-    }
-}
-
-static mut TASK: TaskState = TaskState::new(0);
 
 /// A descriptor table, at the start of a page.
 #[derive(Clone, Copy)]
@@ -115,14 +87,15 @@ pub fn table() -> *mut Descriptor {
     (&raw mut GDT).cast()
 }
 
-/// The kernel's task state segment, as the guest crate sees it.
-pub fn task() -> *mut TssStack {
-    (&raw mut TASK).cast()
-}
-
 /// The end of the stack on which the kernel is entered from ring 3.
 pub fn interrupt_stack() -> u32 {
     (&raw const INTERRUPT_STACK as u32) + size_of::<Stack>() as u32
+}
+
+/// What loads the kernel's table.
+pub fn register() -> DescriptorTableRegister {
+    let limit = size_of::<[Descriptor; ENTRIES]>() as u16 - 1;
+    DescriptorTableRegister::new(limit, table() as u32)
 }
 
 /// The selector of an entry of the kernel's table.
@@ -170,15 +143,13 @@ load_segments:
 /// Called once, in ring 0, with flat segments loaded.
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn load() {
-    let task = &raw mut TASK;
-    // SAFETY: the processor does not use the segment before it is loaded below.
-    unsafe { (*task).esp0 = interrupt_stack() };
-    let descriptor = TaskState::descriptor(task);
+    // SAFETY: the task register is loaded below.
+    unsafe { task::prepare(interrupt_stack()) };
     let table = &raw mut GDT;
     // SAFETY: nothing uses the table before it is loaded below.
-    unsafe { (*table).0[usize::from(TASK_STATE / 8)] = descriptor };
+    unsafe { (*table).0[usize::from(TASK_STATE / 8)] = task::descriptor() };
 
-    let register = DescriptorTableRegister::new(size_of::<[Descriptor; ENTRIES]>() as u16 - 1, table as u32);
+    let register = register();
     // SAFETY: the table is valid, and flat segments replace flat segments.
     unsafe { load_segments(&register) };
 }

@@ -1,8 +1,8 @@
 //! A small i386 kernel that runs on bare metal and, without being rebuilt, on a VMI hypervisor.
 //!
 //! Read it in this order: [`kernel_main`] below is the table of contents; `activation` is all that a
-//! kernel does to become paravirtual; `traps` and `user` show the two sites in assembly; `conformance`
-//! uses and checks the rest.
+//! kernel does to become paravirtual; `traps` and `user` show the two sites in assembly, and `task` and `user`
+//! what keeps the interrupt flag out of the reach of programs in ring 3; `conformance` uses and checks the rest.
 
 #![no_std]
 #![no_main]
@@ -10,6 +10,7 @@
 
 mod activation;
 mod ap;
+mod cmos;
 mod command_line;
 mod conformance;
 mod direction;
@@ -25,13 +26,17 @@ mod panic;
 mod pic;
 mod pit;
 mod port;
+mod processors;
 mod raw;
 mod report;
+mod sensitive;
 mod serial;
+mod task;
 mod text;
 mod ticks;
 mod traps;
 mod user;
+mod vga;
 
 use command_line::Options;
 use report::Report;
@@ -56,13 +61,15 @@ unsafe extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     unsafe { idt::load(&[traps::SYSTEM_CALL, traps::REGISTERS_PROBE]) };
     // SAFETY: in ring 0; this kernel is for a Pentium or later.
     let has_sysexit = unsafe { gdt::prepare_sysexit() };
+    // SAFETY: with paging off.
+    let processors = unsafe { processors::count() };
     // SAFETY: in ring 0, with paging off.
     unsafe { paging::enable() };
     pic::initialize(ticks::LINE);
 
     // SAFETY: interrupts are masked, paging is on with the ROMs in the upper window, and there is
     // one processor.
-    let activation = unsafe { activation::activate(&options) };
+    let activation = unsafe { activation::activate(&options, processors) };
 
     if let Some(ending) = options.ending {
         ending::run(ending);

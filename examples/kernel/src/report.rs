@@ -4,6 +4,8 @@
 //! @check ID ok
 //! @check ID fail WHAT: found VALUE, expected VALUE
 //! @figure ID INTEGER
+//! @claim NUMBER WHAT INTEGER
+//! @cell KEY=VALUE ... expected=RESULT found=RESULT
 //! @end PASSED FAILED
 //! @last NUMBER
 //! ```
@@ -31,6 +33,8 @@ pub enum Id {
     Name(&'static str),
     /// That of a call: `call.NUMBER.NAME`.
     Call(Call),
+    /// That of an I/O privilege level, how it is set and whose code is looked at: `iopl.LEVEL.BY.CODE`.
+    Iopl { level: u8, by: &'static str, code: &'static str },
 }
 
 impl From<&'static str> for Id {
@@ -49,6 +53,7 @@ impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name(name) => f.write_str(name),
+            Self::Iopl { level, by, code } => write!(f, "iopl.{level}.{by}.{code}"),
             Self::Call(call) => write!(f, "call.{:02}.{call}", call.number()),
         }
     }
@@ -122,4 +127,9 @@ impl Check {
 /// Reports a number.
 pub fn figure(id: &str, value: u32) {
     line!("@figure {id} {value}");
+}
+
+/// Reports a number that shows one of the claims about user programs; see `conformance::programs`.
+pub fn claim(number: u32, what: &str, value: u32) {
+    line!("@claim {number} {what} {value}");
 }

@@ -5,12 +5,13 @@
 //! The handler unmasks interrupts where it can be entered again.
 #![allow(unsafe_code)]
 
+use core::ops::Range;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use paravirt_vmi::irq;
 
 use crate::traps::Frame;
-use crate::{direction, pic};
+use crate::{direction, pic, vga};
 
 /// The interrupt line of the timer.
 pub const LINE: u8 = 0;
@@ -30,6 +31,12 @@ static ENTERED_BACKWARD: AtomicU32 = AtomicU32::new(0);
 pub static COUNTDOWN: AtomicU32 = AtomicU32::new(0);
 
 static BELIEVED_MASKED: AtomicBool = AtomicBool::new(false);
+
+/// The first address that is watched, and the first behind it.
+static WATCHED: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+static WHILE_WATCHED: AtomicU32 = AtomicU32::new(0);
+/// How many instructions a tick has to do besides.
+static WORK: AtomicU32 = AtomicU32::new(0);
 
 static DEPTH: AtomicU32 = AtomicU32::new(0);
 static DEEPEST: AtomicU32 = AtomicU32::new(0);
@@ -68,9 +75,24 @@ pub fn count() -> u32 {
     DELIVERED.load(Relaxed)
 }
 
-/// Tells the handler whether the kernel takes interrupts to be masked.
-pub fn believe_masked(masked: bool) {
-    BELIEVED_MASKED.store(masked, Relaxed);
+/// Tells the handler whether the kernel takes interrupts to be masked; returns what it was told before.
+pub fn believe_masked(masked: bool) -> bool {
+    BELIEVED_MASKED.swap(masked, Relaxed)
+}
+
+/// Counts the ticks that interrupt ring 3 at one of these addresses while `f` runs.
+pub fn watch(addresses: Range<u32>, f: impl FnOnce()) -> u32 {
+    let before = WHILE_WATCHED.load(Relaxed);
+    WATCHED[0].store(addresses.start, Relaxed);
+    WATCHED[1].store(addresses.end, Relaxed);
+    f();
+    WATCHED[1].store(0, Relaxed);
+    WHILE_WATCHED.load(Relaxed) - before
+}
+
+/// Makes every tick take about as many instructions longer, as on a machine with much to do.
+pub fn set_work(instructions: u32) {
+    WORK.store(instructions, Relaxed);
 }
 
 /// Waits until `count` ticks have been delivered since boot; returns whether it came to that.
@@ -108,8 +130,14 @@ pub fn on_tick(frame: &Frame) {
     count_if(&ENTERED_ENABLED, irq::is_enabled());
     count_if(&ENTERED_BACKWARD, !direction::is_forward());
     count_if(&FROM_USER, frame.interrupted_user());
+    let [first, behind] = WATCHED.each_ref().map(|address| address.load(Relaxed));
+    count_if(&WHILE_WATCHED, frame.interrupted_user() && (first..behind).contains(&frame.eip));
     count_if(&DELIVERED, true);
+    vga::on_tick(count());
     COUNTDOWN.store(COUNTDOWN.load(Relaxed).saturating_sub(1), Relaxed);
+    for turn in 0..WORK.load(Relaxed) / 2 {
+        core::hint::black_box(turn);
+    }
     pic::end_of_interrupt();
 
     let depth = DEPTH.fetch_add(1, Relaxed) + 1;

@@ -12,8 +12,10 @@
 use core::arch::{asm, global_asm};
 
 use paravirt_vmi::descriptor::came_from_user;
+use paravirt_vmi::user::GeneralProtection;
 
-use crate::{fault, pic, ticks, user};
+use crate::fault::{self, GENERAL_PROTECTION};
+use crate::{pic, ticks, user};
 
 /// The number of gates: exceptions, then the two interrupt controllers, then system calls, the probes of
 /// EFLAGS and of the registers, and a spare one.
@@ -76,6 +78,12 @@ impl Frame {
     /// Whether ring 3 was interrupted.
     pub fn interrupted_user(&self) -> bool {
         came_from_user(self.cs, self.eflags)
+    }
+
+    /// The general protection fault, if it is one.
+    pub fn general_protection(&self) -> Option<GeneralProtection> {
+        let Self { error_code, eip, cs, eflags, .. } = *self;
+        (self.vector == GENERAL_PROTECTION).then_some(GeneralProtection { error_code, eip, cs, eflags })
     }
 
     /// Whether interrupts were enabled where the frame leads back to.
@@ -141,13 +149,18 @@ trap_common:
 /// Handles the interrupt that the stub has saved.
 #[unsafe(no_mangle)]
 extern "C" fn trap_dispatch(frame: &mut Frame) {
+    if frame.interrupted_user() {
+        user::on_entry(frame);
+    }
     match frame.vector as u8 {
         vector @ FIRST_IRQ..0x30 => interrupt(vector - FIRST_IRQ, frame),
         SYSTEM_CALL => user::system_call(frame),
         FLAGS_PROBE => frame.eax = frame.eflags,
         REGISTERS_PROBE => user::show_registers(frame),
         SPARE => frame.eax = 0,
-        _ if frame.vector < EXCEPTIONS && frame.interrupted_user() => user::fault(frame, faulting_address()),
+        _ if frame.vector < EXCEPTIONS && frame.interrupted_user() => {
+            user::exception(frame, faulting_address());
+        }
         _ if frame.vector < EXCEPTIONS && fault::is_expected() => fault::resume(frame, faulting_address()),
         vector => panic!("exception {vector} with CR2 {:08x}: {frame:08x?}", faulting_address()),
     }

@@ -52,7 +52,7 @@ unsafe extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     unsafe { paging::enable() };
     // SAFETY: interrupts are masked, paging is on with the ROMs in the upper window, and there is
     // one processor.
-    let activation = unsafe { activation::activate(&options) };
+    let activation = unsafe { activation::activate(&options, 1) };
 
     let mut report = Report::default();
     report.check("siteless.text", |check| {

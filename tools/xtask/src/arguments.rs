@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Error, Parser, ValueExt as _};
 
 use crate::command::boot::Selection;
+use crate::environment::UNPATCHED;
 use crate::rom::{Flavour, Generation, Style};
 use crate::toolchain::Install;
 
@@ -28,8 +29,8 @@ pub enum Request {
     },
     /// To write the generated files.
     Bless,
-    /// To run all tests.
-    Test(Install),
+    /// To run all tests, or the steps with this in their names.
+    Test(Option<String>, Install),
 }
 
 const HELP: &str = "\
@@ -47,18 +48,20 @@ const SETUP: &str = "\
 cargo xtask setup [--no-install]
 
 Finds a Rust compiler with `core` for i586-unknown-linux-gnu, a C compiler that links 32-bit
-programs, and QEMU. What is missing is downloaded as Debian packages and unpacked, without
+programs, QEMU, and Bochs with GRUB (only `test` uses them). What is missing is downloaded as Debian packages and unpacked, without
 root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else ~/.cache/paravirt-vmi.
 Nothing is installed into the system.
 
   --no-install  fail when something is missing";
 
 const BOOT: &str = "\
-cargo xtask boot [--on native|rom|all] [--no-install]
+cargo xtask boot [--on NAME[,NAME...]] [--no-patch] [--no-install]
 
-Builds the kernel and its ROMs, boots the kernel in QEMU, and prints tables by environment: every call
-and how it was made, the other checks and figures, the patched sites. Fails if any check did, or if a
-call was not checked. Each environment is booted four times; three runs end with Reboot and Shutdown.
+Builds the kernel, its ROMs and the hypervisor, boots the kernel in QEMU, and prints tables by
+environment: every call and how it was made, the other checks and figures, what shows the claims about
+user code, what each I/O privilege level allows, what the hypervisor counted, the patched sites. Fails
+if any check did, or if a call was not checked. Each environment is booted four times; three runs end
+with Reboot and Shutdown.
 
   native          no ROM
   rom             a ROM of generation 3.0 that provides every call
@@ -70,7 +73,18 @@ call was not checked. Each environment is booted four times; three runs end with
   rom-13.3-trace  the same in generation 13.3
   rom-off         a ROM that the kernel is told not to use
 
-  --on WHERE    native, rom (all environments with a ROM) or all (the default)
+  hypervisor            the hypervisor in ring 0, the same kernel in ring 1
+  hypervisor-steal      one that steals time from the kernel on purpose
+  hypervisor-jump       one whose ROM wants IRET and SYSEXIT to be jumps
+  hypervisor-races      one that interrupts the kernel within the ROM's calls on purpose
+  hypervisor-unpatched  the hypervisor, and a kernel that does not use its ROM: every privileged
+                        instruction traps; only the checks that can hold so are made
+  storm                 the hypervisor, and a kernel that counts 100,000 interrupts under random masking
+  storm-races           the same with interrupts within the ROM's calls
+
+  --on NAMES    environments by name; rom is all with a ROM, hypervisor all with a hypervisor, all is
+                the default
+  --no-patch    the same as --on hypervisor-unpatched
   --no-install  fail when a tool is missing";
 
 const ROM: &str = "\
@@ -92,11 +106,13 @@ cargo xtask bless
 Writes the files that are generated from the call table and the layouts, and says which changed.";
 
 const TEST: &str = "\
-cargo xtask test [--no-install]
+cargo xtask test [--only TEXT] [--no-install]
 
 Formatting, lints, tests on the host, documentation, builds for i386, checks of machine code,
-and boots in QEMU with good and with bad ROMs. Fails if any of them does.
+boots in QEMU with good and with bad ROMs, and a hostile guest under the hypervisor in QEMU and in
+Bochs. Fails if any of them does.
 
+  --only TEXT   only the steps with TEXT in their names
   --no-install  fail when a tool is missing";
 
 /// Reads the command line.
@@ -117,9 +133,10 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
     };
     let command = command.as_str();
     let mut install = Install::Allowed;
-    let mut selection = Selection::All;
+    let mut selection = None;
     let mut flavour = Flavour::default();
     let mut output = None;
+    let mut only = None;
     while let Some(argument) = parser.next()? {
         match (command, &argument) {
             (_, Arg::Short('h') | Arg::Long("help")) => return Ok(Request::Help(help)),
@@ -127,10 +144,20 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
                 install = Install::Refused;
             }
             ("boot", Arg::Long("on")) => {
-                let name = parser.value()?.string()?;
-                selection = Selection::parse(&name)
-                    .ok_or_else(|| format!("--on takes native, rom or all, not {name:?}"))?;
+                let names = parser.value()?.string()?;
+                let chosen = Selection::parse(&names)
+                    .map_err(|name| format!("--on: there is no environment {name:?}"))?;
+                if selection.replace(chosen).is_some() {
+                    return Err("--on and --no-patch: one of them, once".into());
+                }
             }
+            ("boot", Arg::Long("no-patch")) => {
+                let chosen = Selection::parse(UNPATCHED).map_err(str::to_owned)?;
+                if selection.replace(chosen).is_some() {
+                    return Err("--on and --no-patch: one of them, once".into());
+                }
+            }
+            ("test", Arg::Long("only")) => only = Some(parser.value()?.string()?),
             ("rom", Arg::Long("abi")) => {
                 let name = parser.value()?.string()?;
                 flavour.abi = Generation::parse(&name)
@@ -154,10 +181,10 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
     }
     Ok(match command {
         "setup" => Request::Setup(install),
-        "boot" => Request::Boot(selection, install),
+        "boot" => Request::Boot(selection.unwrap_or_else(Selection::all), install),
         "rom" => Request::Rom { flavour, output, install },
         "bless" => Request::Bless,
-        _ => Request::Test(install),
+        _ => Request::Test(only, install),
     })
 }
 
@@ -171,15 +198,15 @@ mod tests {
 
     #[test]
     fn commands_have_defaults() {
-        assert_eq!(request(&["boot"]), Ok(Request::Boot(Selection::All, Install::Allowed)));
+        assert_eq!(request(&["boot"]), Ok(Request::Boot(Selection::all(), Install::Allowed)));
         assert_eq!(request(&["setup"]), Ok(Request::Setup(Install::Allowed)));
-        assert_eq!(request(&["test"]), Ok(Request::Test(Install::Allowed)));
+        assert_eq!(request(&["test"]), Ok(Request::Test(None, Install::Allowed)));
         assert_eq!(request(&["bless"]), Ok(Request::Bless));
     }
 
     #[test]
     fn options_are_taken_in_any_order() {
-        let expected = Request::Boot(Selection::Rom, Install::Refused);
+        let expected = Request::Boot(Selection::parse("rom").unwrap(), Install::Refused);
         assert_eq!(request(&["boot", "--on", "rom", "--no-install"]).as_ref(), Ok(&expected));
         assert_eq!(request(&["boot", "--no-install", "--on=rom"]).as_ref(), Ok(&expected));
         let flavour = Flavour { trace: true, ..Flavour::DEFAULT };
@@ -211,6 +238,8 @@ mod tests {
             (&["--fast"], "--fast"),
             (&["boot", "now"], "now"),
             (&["boot", "--on", "mars"], "mars"),
+            (&["boot", "--on", "native,mars"], "mars"),
+            (&["boot", "--on", "native", "--no-patch"], "--no-patch"),
             (&["bless", "--no-install"], "--no-install"),
             (&["rom", "--on"], "--on"),
             (&["rom", "--abi", "2.5"], "2.5"),

@@ -32,8 +32,12 @@ impl Package {
     pub const KERNEL: Self = Self { name: "vmi-kernel", features: "" };
     /// The kernel whose sites are indirect calls.
     pub const INDIRECT_KERNEL: Self = Self { name: "vmi-kernel", features: "indirect" };
+    /// The hypervisor.
+    pub const HYPERVISOR: Self = Self { name: "vmi-hypervisor", features: "" };
     /// A kernel without any site.
     pub const SITELESS: Self = Self { name: "siteless", features: "" };
+    /// A guest that tries to break out of the hypervisor.
+    pub const HOSTILE: Self = Self { name: "hostile", features: "" };
     /// Functions whose machine code is checked.
     pub const CODEGEN: Self = Self { name: "codegen", features: "" };
 

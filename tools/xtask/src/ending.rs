@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use paravirt_vmi_abi::Call;
 
+use crate::counters::Hypervisor;
 use crate::protocol::Report;
 use crate::qemu::{Machine, Run, Stop};
 use crate::toolchain::Emulator;
@@ -51,14 +52,17 @@ const REST: Duration = Duration::from_millis(200);
 impl Ended {
     /// Runs a kernel that ends in this way; `machine` has its command line set.
     pub fn of(ending: Ending, machine: &Machine<'_>, emulator: &Emulator) -> Result<Self> {
-        let (run, registers) = if ending.call == Call::SHUTDOWN {
+        let is_virtual = machine.hypervisor.is_some();
+        let (run, registers) = if ending.call == Call::SHUTDOWN && !is_virtual {
             let (run, registers) = inspect(machine, emulator, ending.call)?;
             (run, Some(registers))
         } else {
             (machine.run(emulator)?, None)
         };
-        let mut problems = Report::parse(&run.serial).defects_before(ending.call);
+        let report = Report::parse(&run.serial);
+        let mut problems = report.defects_before(ending.call);
         problems.extend(match &registers {
+            _ if is_virtual => not_stopped(ending.call, &report.hypervisor),
             Some(registers) => not_off(registers, run.ending),
             None => not_reset(&run),
         });
@@ -101,6 +105,17 @@ fn inspect(machine: &Machine<'_>, emulator: &Emulator, last: Call) -> Result<(Ru
     let status = child.wait()?;
     let stop = if ended { Stop::from_status(status.code()) } else { Stop::TimedOut(machine.limit) };
     Ok((files.run(stop)?, answer))
+}
+
+/// What shows that a hypervisor did not stop its guest as the call wants it, or came to harm.
+fn not_stopped(call: Call, hypervisor: &Hypervisor) -> Vec<String> {
+    let expected = if call == Call::SHUTDOWN { "power off" } else { "reset" };
+    let mut problems = hypervisor.defects();
+    if hypervisor.stopped.len() != 1 || !hypervisor.stopped[0].contains(expected) {
+        let found = hypervisor.stopped.join("; ");
+        problems.push(format!("the hypervisor stopped its guest for {found:?}, expected {expected}"));
+    }
+    problems
 }
 
 /// What shows that a processor is not halted with interrupts masked.
@@ -149,6 +164,24 @@ mod tests {
         assert_eq!(not_off(&off.replace("HLT=1", "HLT=0"), stop).len(), 1);
         let gone = not_off("QEMU 7.2 monitor\n", Stop::PANICKED);
         assert_eq!(gone, ["the machine does not run any more: the kernel panicked"]);
+    }
+
+    #[test]
+    fn a_guest_is_stopped_for_its_call_alone() {
+        let stopped = |lines: &[&str]| {
+            let mut hypervisor = Hypervisor::default();
+            for line in lines {
+                hypervisor.read("stopped", line).unwrap();
+            }
+            hypervisor.read("intact", "yes").unwrap();
+            hypervisor
+        };
+        assert_eq!(not_stopped(Call::SHUTDOWN, &stopped(&["power off"])), Vec::<String>::new());
+        assert_eq!(not_stopped(Call::REBOOT, &stopped(&["reset"])), Vec::<String>::new());
+        for lines in [&[][..], &["reset"], &["triple fault"], &["power off", "power off"]] {
+            assert_eq!(not_stopped(Call::SHUTDOWN, &stopped(lines)).len(), 1, "{lines:?}");
+        }
+        assert_eq!(not_stopped(Call::SHUTDOWN, &Hypervisor::default()).len(), 2);
     }
 
     #[test]

@@ -4,12 +4,16 @@
 
 mod arguments;
 mod artifact;
+mod bochs;
 mod checks;
+mod claims;
 mod command;
+mod counters;
 mod disassembly;
 mod elf;
 mod ending;
 mod environment;
+mod hostile;
 mod matrix;
 mod outcome;
 mod parallel;
@@ -52,6 +56,6 @@ fn run(request: Request) -> anyhow::Result<()> {
         Request::Boot(selection, install) => command::boot::boot(selection, install),
         Request::Rom { flavour, output, install } => command::rom::rom(flavour, output, install),
         Request::Bless => command::bless::bless(),
-        Request::Test(install) => command::test::test(install),
+        Request::Test(only, install) => command::test::test(only, install),
     }
 }

@@ -29,6 +29,8 @@ pub enum Way {
     None,
     /// Natively, because the ROM's generation of the interface does not have the call.
     Absent,
+    /// In vain: the machine has no other processor to start.
+    Alone,
 }
 
 /// What the words in the table mean.
@@ -36,7 +38,8 @@ pub const LEGEND: &str = "\
 ok         checked; made natively without a ROM, else through the ROM
 ok nop     the ROM answers NOP: the sites are empty
 ok native  the ROM answers NONE: the sites keep their native form
-ok absent  the call is not in this generation of the interface: the sites keep their native form";
+ok absent  the call is not in this generation of the interface: the sites keep their native form
+ok alone   the machine has one processor: the call starts no other";
 
 impl Cell {
     /// The cell of `call`.
@@ -63,6 +66,7 @@ impl Cell {
             Self::Ok(Way::Nop) => "ok nop",
             Self::Ok(Way::None) => "ok native",
             Self::Ok(Way::Absent) => "ok absent",
+            Self::Ok(Way::Alone) => "ok alone",
             Self::Failed => "FAIL",
             Self::Unchecked => "-",
         }
@@ -72,6 +76,9 @@ impl Cell {
 impl Way {
     fn of(call: Call, outcome: &Outcome) -> Self {
         let report = &outcome.report;
+        if call == Call::SET_INITIAL_AP_STATE && report.figure("processors") == Some(1) {
+            return Self::Alone;
+        }
         if !report.is_vmi() {
             return Self::Native;
         }
@@ -106,6 +113,7 @@ pub fn problem(outcome: &Outcome) -> Option<String> {
 
 /// The table: a row for each call, a column for each environment, and the number of calls checked.
 pub fn table(outcomes: &[Outcome]) -> Table {
+    let outcomes: Vec<_> = outcomes.iter().filter(|outcome| outcome.environment.is_whole()).collect();
     let names = outcomes.iter().map(|outcome| outcome.environment.name);
     let mut table = Table::new(["", "call"].into_iter().chain(names));
     for call in Call::all() {
@@ -186,5 +194,15 @@ mod tests {
         }
         let newer = with_endings(&log.replace("api=13.0", "api=3.0"));
         assert_eq!(Cell::of(Call::UPDATE_PXE, &newer), Cell::Ok(Way::None));
+    }
+
+    #[test]
+    fn a_machine_with_one_processor_is_named() {
+        let log = log("vmi rom=000cc000 api=3.0 ring=1") + "@figure processors 1\n";
+        let outcome = with_endings(&log);
+        assert_eq!(Cell::of(Call::SET_INITIAL_AP_STATE, &outcome), Cell::Ok(Way::Alone));
+        assert_eq!(Cell::of(Call::APIC_READ, &outcome), Cell::Ok(Way::None));
+        let log = log.replace("processors 1", "processors 2");
+        assert_ne!(Cell::of(Call::SET_INITIAL_AP_STATE, &with_endings(&log)), Cell::Ok(Way::Alone));
     }
 }

@@ -7,11 +7,11 @@ use paravirt_vmi_abi::Call;
 
 use crate::elf::{self, Kernel};
 use crate::ending::{self, Ended};
-use crate::environment::{Environment, Roms};
+use crate::environment::{Beneath, Environment, Roms};
 use crate::matrix;
 use crate::parallel;
 use crate::protocol::Report;
-use crate::qemu::{Machine, Run, Stop};
+use crate::qemu::{Run, Stop};
 use crate::toolchain::{Emulator, Toolchain};
 
 /// One environment after the kernel ran in it.
@@ -35,12 +35,10 @@ impl Outcome {
         environment: Environment,
         name: &str,
         kernel: &Kernel,
-        roms: &[&[u8]],
+        beneath: &Beneath,
         emulator: &Emulator,
     ) -> Result<Self> {
-        let mut machine = Machine::new(name, &kernel.path);
-        machine.command_line = environment.command_line;
-        machine.roms = roms.to_vec();
+        let machine = beneath.machine(&environment, name, &kernel.path, environment.command_line);
         let hash = elf::hash(&fs::read(&kernel.path)?);
         ensure!(hash == kernel.hash, "{} changed while it was in use", kernel.path.display());
         let run = machine.run(emulator)?;
@@ -49,13 +47,11 @@ impl Outcome {
     }
 
     /// Boots `kernel` once for each way to end.
-    fn end(&mut self, name: &str, kernel: &Kernel, roms: &[&[u8]], emulator: &Emulator) -> Result<()> {
+    fn end(&mut self, name: &str, kernel: &Kernel, beneath: &Beneath, emulator: &Emulator) -> Result<()> {
         for ending in ending::ALL {
             let name = format!("{name}-{}", ending.name);
             let command_line = format!("{} {}", self.environment.command_line, ending.word);
-            let mut machine = Machine::new(&name, &kernel.path);
-            machine.command_line = command_line.trim();
-            machine.roms = roms.to_vec();
+            let machine = beneath.machine(&self.environment, &name, &kernel.path, command_line.trim());
             self.endings.push(Ended::of(ending, &machine, emulator)?);
         }
         Ok(())
@@ -102,6 +98,9 @@ impl Outcome {
             let found = self.report.backend.as_deref().unwrap_or("none");
             problems.push(format!("the backend is not {expected}: {found}"));
         }
+        if self.environment.hypervisor.is_some() {
+            problems.extend(self.report.hypervisor.defects());
+        }
         problems.extend(self.site_problem());
         problems.extend(self.trace_problems());
         problems
@@ -139,6 +138,9 @@ impl Outcome {
 
     /// What is wrong with the matrix: a call that was not checked, or a run that did not end as it should.
     pub fn matrix_problems(&self) -> Vec<String> {
+        if !self.environment.is_whole() {
+            return Vec::new();
+        }
         let ended = self.endings.iter().flat_map(|ended| {
             ended.problems.iter().map(|problem| format!("{}: {problem}", ended.ending.name))
         });
@@ -155,14 +157,15 @@ impl Outcome {
     ) -> Result<Vec<Self>> {
         let mut runs = Vec::new();
         for environment in environments {
-            runs.push((environment, roms.of(&toolchain.compiler, &environment)?));
+            runs.push((environment, roms.beneath(&toolchain.compiler, &environment)?));
         }
-        let outcomes = parallel::map(runs, |(environment, rom)| {
+        let outcomes = parallel::map(runs, |(environment, beneath)| {
             let name = format!("{prefix}-{}", environment.name);
             eprintln!("booting {name}");
-            let roms: Vec<_> = rom.iter().map(Vec::as_slice).collect();
-            let mut outcome = Self::of(environment, &name, kernel, &roms, &toolchain.emulator)?;
-            outcome.end(&name, kernel, &roms, &toolchain.emulator)?;
+            let mut outcome = Self::of(environment, &name, kernel, &beneath, &toolchain.emulator)?;
+            if environment.is_whole() {
+                outcome.end(&name, kernel, &beneath, &toolchain.emulator)?;
+            }
             Ok(outcome)
         });
         outcomes.into_iter().collect()

@@ -12,15 +12,22 @@
 //! @check ID ok
 //! @check ID fail DETAIL
 //! @figure ID INTEGER
+//! @claim NUMBER NAME VALUE
+//! @cell KEY=VALUE... expected=RESULT found=RESULT
 //! @end PASSED FAILED
 //! @last NUMBER
 //! ```
+//!
+//! `@hv` and the records whose name begins with `@hv.` are a hypervisor's: see [`crate::counters`].
 //!
 //! `@last` stands in place of checks and `@end` in a run that ends with the call of that number.
 
 use std::fmt;
 
 use paravirt_vmi_abi::Call;
+
+use crate::claims::{Cell, Claim};
+use crate::counters::{self, Hypervisor};
 
 /// All records of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,6 +46,12 @@ pub struct Report {
     pub checks: Vec<CheckRecord>,
     /// Named numbers.
     pub figures: Vec<(String, i64)>,
+    /// The figures that show the claims about user code and the interrupt flag.
+    pub claims: Vec<Claim>,
+    /// What instructions did by I/O privilege level.
+    pub cells: Vec<Cell>,
+    /// What the hypervisor reported.
+    pub hypervisor: Hypervisor,
     /// The kernel's own count of passed and failed checks; its last record.
     pub end: Option<(usize, usize)>,
     /// The call with which a run without checks ends; its last record.
@@ -97,7 +110,11 @@ impl Report {
 
     fn read(&mut self, record: &str) -> Option<()> {
         let (word, rest) = record.split_once(' ')?;
+        if let Some(name) = word.strip_prefix(counters::PREFIX) {
+            return self.hypervisor.read(name, rest);
+        }
         match word {
+            "@hv" => {}
             "@kernel" => self.kernel = Some(rest.to_owned()),
             "@backend" => self.backend = Some(rest.to_owned()),
             "@error" => self.errors.push(rest.to_owned()),
@@ -108,6 +125,8 @@ impl Report {
                 let (id, value) = rest.split_once(' ')?;
                 self.figures.push((id.to_owned(), value.parse().ok()?));
             }
+            "@claim" => self.claims.push(Claim::parse(rest)?),
+            "@cell" => self.cells.push(Cell::parse(rest)?),
             "@end" => {
                 let (passed, failed) = rest.split_once(' ')?;
                 self.end = Some((passed.parse().ok()?, failed.parse().ok()?));

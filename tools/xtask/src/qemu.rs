@@ -23,18 +23,72 @@ pub struct Machine<'a> {
     pub kernel: &'a Path,
     /// The kernel's command line.
     pub command_line: &'a str,
+    /// The hypervisor that runs the kernel, if one does.
+    pub hypervisor: Option<Hypervisor<'a>>,
     /// Option ROMs, in the order in which the firmware finds them.
     pub roms: Vec<&'a [u8]>,
     /// The number of processors.
     pub processors: u32,
+    /// MiB of memory; under a hypervisor it is always 128.
+    pub memory: u32,
+    /// Whether there is a VGA, with its ROM in front of all others.
+    pub has_screen: bool,
     /// How long it may run.
     pub limit: Duration,
+}
+
+/// A program and the words that it is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Program<'a> {
+    /// An ELF with a multiboot header.
+    pub path: &'a Path,
+    /// Its command line.
+    pub words: &'a str,
+}
+
+/// What runs beneath the kernel.
+#[derive(Clone, Debug)]
+pub struct Hypervisor<'a> {
+    /// The hypervisor itself.
+    pub program: Program<'a>,
+    /// Guests that it runs one after another before the kernel.
+    pub before: Vec<Program<'a>>,
+}
+
+impl Program<'_> {
+    /// The program as an element of QEMU's list of modules, in which a comma is doubled.
+    fn module(&self) -> String {
+        format!("{} {}", self.path.display(), self.words).trim_end().replace(',', ",,")
+    }
 }
 
 impl<'a> Machine<'a> {
     /// A machine with nothing but a kernel.
     pub fn new(name: &'a str, kernel: &'a Path) -> Self {
-        Self { name, kernel, command_line: "", roms: Vec::new(), processors: 2, limit: LIMIT }
+        Self {
+            name,
+            kernel,
+            command_line: "",
+            hypervisor: None,
+            roms: Vec::new(),
+            processors: 2,
+            memory: 64,
+            has_screen: true,
+            limit: LIMIT,
+        }
+    }
+
+    /// What the loader starts, and QEMU's list of modules for it.
+    fn programs(&self) -> (Program<'a>, Option<String>) {
+        let kernel = Program { path: self.kernel, words: self.command_line };
+        match &self.hypervisor {
+            None => (kernel, None),
+            Some(hypervisor) => {
+                let modules: Vec<_> =
+                    hypervisor.before.iter().chain([&kernel]).map(Program::module).collect();
+                (hypervisor.program, Some(modules.join(",")))
+            }
+        }
     }
 
     /// Boots the machine and waits until it stops.
@@ -54,12 +108,25 @@ impl<'a> Machine<'a> {
         for path in [&files.serial, &files.debug, &files.resets] {
             fs::write(path, [])?;
         }
+        let (program, modules) = self.programs();
+        // A hypervisor has one processor, and memory of its own beside the kernel's.
+        let (memory, processors) = if modules.is_some() { (128, 1) } else { (self.memory, self.processors) };
         let mut command = emulator.command();
         command
-            .args(["-machine", "pc", "-m", "64", "-nodefaults", "-no-user-config", "-no-reboot"])
+            .args([
+                "-machine",
+                "pc",
+                "-m",
+                &memory.to_string(),
+                "-nodefaults",
+                "-no-user-config",
+                "-no-reboot",
+            ])
             // the emulator's oldest processor, and pages without instructions
-            .args(["-cpu", "qemu32,+nx", "-smp", &self.processors.to_string()])
-            .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", monitor])
+            .args(["-cpu", "qemu32,+nx", "-smp", &processors.to_string()])
+            // a screen whose retrace comes when it is due
+            .args(["-vga", if self.has_screen { "std,retrace=precise" } else { "none" }])
+            .args(["-display", "none", "-nic", "none", "-monitor", monitor])
             // Instructions are counted, so that every run is the same.
             .args(["-accel", "tcg", "-icount", "shift=0,sleep=off"])
             .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
@@ -70,9 +137,12 @@ impl<'a> Machine<'a> {
             .args(["-d", "cpu_reset", "-D"])
             .arg(&files.resets)
             .arg("-kernel")
-            .arg(self.kernel);
-        if !self.command_line.is_empty() {
-            command.args(["-append", self.command_line]);
+            .arg(program.path);
+        if !program.words.is_empty() {
+            command.args(["-append", program.words]);
+        }
+        if let Some(modules) = modules {
+            command.arg("-initrd").arg(modules);
         }
         for (index, rom) in self.roms.iter().enumerate() {
             let path = files.directory.join(format!("{index}.rom"));

@@ -58,7 +58,7 @@ fn poisoned(poison: u32, flags: u32) -> Registers {
 fn keeps_to_the_rule(check: &mut Check, call: Call, poison: u32, flags: u32) {
     let before = arguments::of(call, poisoned(poison, flags));
     if call == Call::HALT {
-        pit::periodic(pit::FAST);
+        pit::periodic(pit::fast());
     }
     // SAFETY: see the module; interrupts are masked.
     let outcome = catch(|| unsafe { registers::call(call, &before) });

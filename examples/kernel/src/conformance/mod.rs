@@ -12,15 +12,22 @@
 
 mod calls;
 mod clobbers;
+mod exits;
 mod flag;
 mod halt;
+mod hole;
+mod iopl;
 mod nesting;
+mod outside;
 mod patching;
 mod pending;
 mod pointer;
+mod programs;
 mod registers;
+mod storm;
 mod survival;
 mod timer;
+mod unpatched;
 mod user;
 
 use core::arch::asm;
@@ -38,6 +45,8 @@ pub fn run(report: &mut Report, checks: Checks, activation: &Activation, sysexit
         Checks::All => all(report, activation, sysexit),
         Checks::Calls => calls::run(report, activation, sysexit),
         Checks::Clobbers => clobbers::run(report),
+        Checks::Unpatched => unpatched::run(report, activation, sysexit),
+        Checks::Storm => storm::run(report),
     }
 }
 
@@ -51,6 +60,10 @@ fn all(report: &mut Report, activation: &Activation, sysexit: bool) {
     pending::run(report);
     halt::run(report);
     user::run(report, activation, sysexit);
+    programs::run(report);
+    iopl::run(report, activation, sysexit);
+    hole::run(report, activation);
+    exits::run(report, activation);
     clobbers::run(report);
     calls::run(report, activation, sysexit);
     pointer::run(report);

@@ -17,13 +17,18 @@ use crate::report::{Check, Report};
 use crate::traps::INTERRUPT_FLAG;
 use crate::{pic, pit, ticks};
 
-pub fn run(report: &mut Report) {
+/// The tick arrives after `enable`.
+pub fn after_enable(report: &mut Report) {
     check(report, "pending.enable", |check| {
         arrives_once(check, |body| {
             body();
             enable();
         });
     });
+}
+
+pub fn run(report: &mut Report) {
+    after_enable(report);
     check(report, "pending.restore", |check| {
         arrives_once(check, |body| {
             enable();
@@ -80,18 +85,18 @@ return_by_iret:
 "#
 );
 
-/// Sets the interrupt flag as an IRET within the kernel does.
-fn return_with_flags(interrupt_flag: u32) {
+/// Sets EFLAGS as an IRET within the kernel does.
+pub fn return_with_flags(flags: u32) {
     // Bit 1 is always set; the others are what Rust code expects.
     // SAFETY: unmasking is allowed in this suite.
-    unsafe { return_by_iret(interrupt_flag | 1 << 1) };
+    unsafe { return_by_iret(flags | 1 << 1) };
 }
 
 /// Lets a tick become pending.
 fn hold_back_a_tick(check: &mut Check) {
     let before = ticks::count();
     ticks::believe_masked(true);
-    pit::one_shot(pit::FAST);
+    pit::one_shot(pit::fast());
     check.equal("tick pending while masked", ticks::wait_until_pending(), true);
     check.equal("ticks while masked", ticks::count() - before, 0);
     ticks::believe_masked(false);
@@ -155,7 +160,7 @@ pub fn around_edge(start_timer: impl Fn()) -> Range<u32> {
 
 /// Unmasking just before, at and just after the moment at which the tick becomes pending.
 fn no_tick_is_lost_at_the_edge(check: &mut Check) {
-    let start_timer = || pit::one_shot(pit::FAST);
+    let start_timer = || pit::one_shot(pit::fast());
     for instructions in around_edge(start_timer) {
         settle();
         let before = ticks::count();

@@ -8,11 +8,10 @@
 
 use paravirt_vmi::abi::{Call, DescriptorTableRegister};
 
-use super::check;
 use super::registers::{self, Registers};
+use super::{check, outside};
 use crate::fault::{PAGE_FAULT, catch};
 use crate::paging::WINDOW;
-use crate::raw;
 use crate::report::{Check, Report};
 
 /// A port whose values mean nothing.
@@ -31,12 +30,12 @@ fn faults_arrive(check: &mut Check) {
         (Call::INSB, Registers { edi: nowhere, edx: POST_CODE, ecx: 1, ..registers }),
         (Call::OUTSB, Registers { esi: nowhere, edx: POST_CODE, ecx: 1, ..registers }),
     ] {
-        let before = raw::idt();
+        let before = outside::idt();
         // SAFETY: see the module; interrupts are masked.
         let outcome = catch(|| unsafe { registers::call(call, &registers) });
         let fault = outcome.map(|_| ()).map_err(|fault| (fault.vector, fault.address));
         check.equal(call.name(), fault, Err((PAGE_FAULT, nowhere)));
         let parts = |table: DescriptorTableRegister| (table.base.get(), table.limit.get());
-        check.equal("IDT", parts(raw::idt()), parts(before));
+        check.equal("IDT", parts(outside::idt()), parts(before));
     }
 }

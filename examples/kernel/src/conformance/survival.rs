@@ -116,7 +116,7 @@ const PATIENCE: u32 = 4_000_000;
 /// Starts the timer; `wait_for_ticks` will wait for a few ticks.
 fn start_ticks() {
     COUNTDOWN.store(5, Relaxed);
-    pit::periodic(pit::FAST);
+    pit::periodic(pit::fast());
     enable();
 }
 
@@ -140,7 +140,7 @@ fn survive(check: &mut Check, function: extern "C" fn(), registers: &[usize]) {
 }
 
 fn halt_keeps_registers(check: &mut Check) {
-    pit::periodic(pit::FAST);
+    pit::periodic(pit::fast());
     survive(check, halt, &PRESERVED);
 }
 

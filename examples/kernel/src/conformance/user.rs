@@ -6,9 +6,10 @@ use super::check;
 use crate::activation::Activation;
 use crate::report::{Check, Report, figure};
 use crate::serial::line;
-use crate::traps::INTERRUPT_FLAG;
-use crate::user::{Entry, TICKS_WANTED};
-use crate::{pit, ticks, user};
+use crate::traps::{INTERRUPT_FLAG, flags_in_frame};
+use crate::user::Entry;
+use crate::user::ticking::{self, TICKS_WANTED};
+use crate::{pit, ticks};
 
 pub fn run(report: &mut Report, activation: &Activation, sysexit: bool) {
     check(report, "user.iret", |check| runs_enabled(check, Entry::Iret));
@@ -26,9 +27,9 @@ pub fn run(report: &mut Report, activation: &Activation, sysexit: bool) {
 /// interrupt.
 fn runs_enabled(check: &mut Check, entry: Entry) {
     let start = ticks::counts();
-    pit::periodic(pit::FAST);
-    let answers = user::run(entry);
-    check.equal("masked behind the program", paravirt_vmi::irq::is_enabled(), false);
+    pit::periodic(pit::fast());
+    let answers = ticking::run(entry);
+    check.equal("IF behind the program", flags_in_frame() & INTERRUPT_FLAG, 0);
     let from_user = ticks::counts().from_user - start.from_user;
     for flags in [answers.flags_at_start, answers.flags_at_end] {
         check.equal("IF in the program's EFLAGS", flags & INTERRUPT_FLAG, INTERRUPT_FLAG);

@@ -9,9 +9,10 @@ use core::arch::global_asm;
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use paravirt_vmi::irq;
+use paravirt_vmi::user::UserFlags;
 
-use super::{EXIT, Entry, KERNEL_STACK, USER_FLAGS, enter, leave_user};
+use super::call::EXIT;
+use super::{Entry, KERNEL_STACK, assert_masked, leave_user, run};
 use crate::fault::Fault;
 use crate::gdt::{USER_CODE, USER_DATA};
 use crate::traps::{Frame, REGISTERS_PROBE, SYSTEM_CALL};
@@ -123,7 +124,7 @@ user_port:
     kernel_stack = sym KERNEL_STACK,
     user_data = const USER_DATA,
     user_code = const USER_CODE,
-    user_flags = const USER_FLAGS | ARITHMETIC_FLAGS,
+    user_flags = const UserFlags::new(ARITHMETIC_FLAGS).bits(),
     registers_probe = const REGISTERS_PROBE,
     system_call = const SYSTEM_CALL,
     exit = const EXIT,
@@ -135,7 +136,7 @@ user_port:
 ///
 /// If interrupts are enabled.
 pub fn registers(entry: Entry) -> (Shown, Shown) {
-    assert!(!irq::is_enabled(), "interrupts must be masked on the way to ring 3");
+    assert_masked();
     let mut expected = Shown {
         registers: core::array::from_fn(|index| poison(index as u32)),
         flags: ARITHMETIC_FLAGS,
@@ -174,5 +175,5 @@ pub fn show_registers(frame: &Frame) -> ! {
 
 /// Reads and writes port 80 in ring 3; the exception that this raised, if it did.
 pub fn use_port(entry: Entry) -> Option<Fault> {
-    enter(entry, &raw const user_port)
+    run(entry, &raw const user_port).fault
 }

@@ -3,21 +3,44 @@
 use anyhow::Result;
 
 use crate::artifact::{self, Package};
+use crate::claims;
 use crate::command::boot::complaint;
 use crate::elf::Kernel;
-use crate::environment::{self, Roms};
+use crate::environment::{self, Environment, Roms};
 use crate::outcome::Outcome;
 use crate::suite::Finding;
 use crate::toolchain::Toolchain;
 
-/// Figures that each environment must report: the least and the greatest value.
-const FIGURES: [(&str, i64, i64); 2] =
-    [("masking.ticks", 2000, i64::MAX), ("masking.ticks_while_masked", 0, 0)];
+/// A figure that must be reported: its name, the least and the greatest value.
+type Bounds = (&'static str, i64, i64);
 
-/// Boots one build of the kernel everywhere.
+/// Figures of all checks together.
+const WHOLE: [Bounds; 2] = [("masking.ticks", 2000, i64::MAX), ("masking.ticks_while_masked", 0, 0)];
+
+/// Figures of a storm of interrupts.
+const STORM: [Bounds; 5] = [
+    ("storm.raised", 100_000, i64::MAX),
+    ("storm.delivered", 100_000, i64::MAX),
+    ("storm.lost", 0, 0),
+    ("storm.twice", 0, 0),
+    ("storm.while_masked", 0, 0),
+];
+
+/// The figures that an environment must report.
+fn figures(environment: &Environment) -> &'static [Bounds] {
+    match environment.command_line {
+        environment::STORM => &STORM,
+        _ if environment.is_whole() => &WHOLE,
+        _ => &[],
+    }
+}
+
+/// Boots one build of the kernel everywhere; a build other than the usual one where it makes all its checks.
 pub fn boots(toolchain: &Toolchain, roms: &mut Roms, package: Package) -> Result<Vec<Finding>> {
     let kernel = Kernel::read(&artifact::build(&toolchain.compiler, package)?.path)?;
-    let outcomes = Outcome::of_all(environment::all(), &package.title(), &kernel, roms, toolchain)?;
+    let mut environments = environment::all();
+    environments.retain(|environment| package == Package::KERNEL || environment.is_whole());
+    let outcomes = Outcome::of_all(environments, &package.title(), &kernel, roms, toolchain)?;
     let mut findings = Vec::new();
     for outcome in &outcomes {
         findings.extend(judge(&format!("{} {}", package.title(), outcome.environment.name), outcome));
@@ -34,11 +57,15 @@ fn judge(name: &str, outcome: &Outcome) -> Vec<Finding> {
         Finding::new(format!("{name} as a whole"), &outcome.problems()),
         Finding::new(format!("{name} every call"), &outcome.matrix_problems()),
     ];
+    if outcome.environment.is_whole() {
+        let complaint = claims::problem(&outcome.report.claims);
+        findings.push(Finding::new(format!("{name} every claim"), complaint.as_slice()));
+    }
     for check in &outcome.report.checks {
         let failure = check.failure.clone();
         findings.push(Finding { name: format!("{name} {}", check.id), failure });
     }
-    for (id, least, greatest) in FIGURES {
+    for &(id, least, greatest) in figures(&outcome.environment) {
         let complaint = match outcome.report.figure(id) {
             Some(value) if value < least => Some(format!("{value}, expected at least {least}")),
             Some(value) if value > greatest => Some(format!("{value}, expected at most {greatest}")),

@@ -16,6 +16,8 @@ fn packages() -> Vec<Package> {
         Package { features: "indirect", ..library },
         Package::KERNEL,
         Package::INDIRECT_KERNEL,
+        Package::HYPERVISOR,
+        Package::HOSTILE,
         Package::SITELESS,
         Package::CODEGEN,
     ];

@@ -8,8 +8,9 @@ use crate::artifact;
 use crate::suite::Finding;
 use crate::toolchain::{Compiler, cargo};
 
-/// The packages that are built for i386 only.
-const I386_PACKAGES: [&str; 4] = ["vmi-kernel", "vmi-rom", "siteless", "codegen"];
+/// The packages with a program for i386.
+const I386_PACKAGES: [&str; 6] =
+    ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "codegen"];
 
 /// All code is formatted.
 pub fn formatting() -> Result<Vec<Finding>> {

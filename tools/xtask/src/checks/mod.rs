@@ -5,6 +5,7 @@ pub mod boots;
 pub mod builds;
 pub mod codegen;
 pub mod host;
+pub mod hostile;
 pub mod refusals;
 pub mod sensitive;
 pub mod siteless;

@@ -11,7 +11,7 @@ use super::answers::{self, Answer, Place};
 use crate::artifact::{self, Package};
 use crate::command::boot::complaint;
 use crate::elf::Kernel;
-use crate::environment::{Environment, Roms};
+use crate::environment::{Beneath, Environment, Roms};
 use crate::outcome::Outcome;
 use crate::parallel;
 use crate::protocol::Report;
@@ -40,7 +40,7 @@ pub fn refusals(toolchain: &Toolchain, roms: &mut Roms) -> Result<Vec<Finding>> 
     }
     let image = roms.image(&toolchain.compiler, Flavour::DEFAULT)?;
     let name = "refusal-corrupt-site";
-    let outcome = run(toolchain, &kernel, name, "vmi=corrupt-site", false, &[image.bytes()])?;
+    let outcome = run(toolchain, &kernel, name, "vmi=corrupt-site", false, &Beneath::roms(&[image.bytes()]))?;
     findings.push(judge(name.to_owned(), &answers::corrupt_site(&kernel)?, &outcome));
     Ok(findings)
 }
@@ -57,7 +57,8 @@ fn bent(toolchain: &Toolchain, kernel: &Kernel, image: &Image) -> Result<Vec<Fin
         // The longest length there is fits into the window if nothing lies in front of the ROM.
         let is_moved = bend == Bend::LengthBeyondWindow;
         let roms: Vec<_> = is_moved.then_some(&FILLER[..]).into_iter().chain([bent.bytes()]).collect();
-        let outcome = run(toolchain, kernel, &name, "", is_vmi, &roms)?;
+        let beneath = Beneath { is_blind: is_moved, ..Beneath::roms(&roms) };
+        let outcome = run(toolchain, kernel, &name, "", is_vmi, &beneath)?;
         let physical = if is_moved { rejected(&outcome.report) } else { None };
         let place = Place { physical: physical.unwrap_or(place.physical), ..place };
         let expected = answers::answer(bend, place).context("there is no answer")?;
@@ -73,11 +74,12 @@ fn run(
     name: &str,
     command_line: &'static str,
     is_vmi: bool,
-    roms: &[&[u8]],
+    beneath: &Beneath,
 ) -> Result<Outcome> {
     let flavour = Flavour::default();
-    let environment = Environment { name: "refusal", rom: Some(flavour), command_line, is_vmi };
-    Outcome::of(environment, name, kernel, roms, &toolchain.emulator)
+    let environment =
+        Environment { name: "refusal", rom: Some(flavour), hypervisor: None, command_line, is_vmi };
+    Outcome::of(environment, name, kernel, beneath, &toolchain.emulator)
 }
 
 /// The address of the ROM that the kernel rejected.
@@ -112,7 +114,7 @@ fn judge(name: String, expected: &Answer, outcome: &Outcome) -> Finding {
 impl Place {
     /// Learns it from a kernel that uses the sound ROM.
     fn find(toolchain: &Toolchain, kernel: &Kernel, image: &Image) -> Result<Self> {
-        let outcome = run(toolchain, kernel, "refusal-none", "", true, &[image.bytes()])?;
+        let outcome = run(toolchain, kernel, "refusal-none", "", true, &Beneath::roms(&[image.bytes()]))?;
         let report = &outcome.report;
         let physical = report.backend_value("rom").context("the sound ROM was not used")?;
         let physical = u32::from_str_radix(physical, 16)?;

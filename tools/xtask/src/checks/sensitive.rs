@@ -1,8 +1,8 @@
 //! Outside its sites the kernel does nothing to the interrupt flag.
 //!
 //! Every instruction of the linked kernel is decoded. Left out are boot code, which runs before the
-//! sites are patched, the native stubs, which only sites reach that are not patched, and the ring-3
-//! program, which may try what it likes.
+//! sites are patched, the native stubs, which only sites reach that are not patched, the ring-3
+//! programs, which may try what they like, and what the kernel keeps to show why it must not be used.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use crate::suite::Finding;
 use crate::toolchain::Compiler;
 
 /// Sections that may hold any instruction.
-const EXEMPT: [&str; 3] = [".boot.text", ".native.text", ".user.text"];
+const EXEMPT: [&str; 4] = [".boot.text", ".native.text", ".user.text", ".sensitive.text"];
 
 /// The section that must be among those that are looked at.
 const TEXT: &str = ".text";

@@ -5,6 +5,8 @@ use iced_x86::Mnemonic;
 use paravirt_vmi_abi::Call;
 
 use crate::artifact::{self, Package};
+use crate::claims;
+use crate::counters;
 use crate::disassembly;
 use crate::elf::Kernel;
 use crate::environment::{self, Environment, Roms};
@@ -17,34 +19,44 @@ use crate::toolchain::{Install, Toolchain};
 /// The environment whose patched sites are listed.
 const PATCH_REPORT: &str = "rom";
 
-/// The environments to boot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Selection {
-    /// Without a ROM.
-    Native,
-    /// With a ROM.
-    Rom,
-    /// Both.
-    All,
+/// The environments to boot, in the order in which they are shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    environments: Vec<Environment>,
 }
 
 impl Selection {
-    /// The selection of that name.
-    pub fn parse(name: &str) -> Option<Self> {
-        match name {
-            "native" => Some(Self::Native),
-            "rom" => Some(Self::Rom),
-            "all" => Some(Self::All),
-            _ => None,
-        }
+    /// All of them.
+    pub fn all() -> Self {
+        Self { environments: environment::all() }
     }
 
-    fn contains(self, environment: &Environment) -> bool {
-        match self {
-            Self::Native => environment.rom.is_none(),
-            Self::Rom => environment.rom.is_some(),
-            Self::All => true,
+    /// The selection by a list of names: of environments, or of groups of them.
+    ///
+    /// # Errors
+    ///
+    /// The name that is none.
+    pub fn parse(names: &str) -> Result<Self, &str> {
+        let all = environment::all();
+        let mut chosen = vec![false; all.len()];
+        for name in names.split(',') {
+            let mut is_known = false;
+            for (environment, chosen) in all.iter().zip(&mut chosen) {
+                let is_meant = match name {
+                    "all" => true,
+                    "rom" => environment.rom.is_some(),
+                    "hypervisor" => environment.hypervisor.is_some(),
+                    _ => environment.name == name,
+                };
+                *chosen |= is_meant;
+                is_known |= is_meant;
+            }
+            if !is_known {
+                return Err(name);
+            }
         }
+        let environments = all.into_iter().zip(chosen).filter_map(|(found, chosen)| chosen.then_some(found));
+        Ok(Self { environments: environments.collect() })
     }
 }
 
@@ -54,18 +66,28 @@ pub fn boot(selection: Selection, install: Install) -> Result<()> {
     let kernel = artifact::build(&toolchain.compiler, Package::KERNEL)?;
     let kernel = Kernel::read(&kernel.path)?;
     let mut roms = Roms::default();
-    let environments = environment::all().into_iter().filter(|found| selection.contains(found));
-    let outcomes = Outcome::of_all(environments, "boot", &kernel, &mut roms, &toolchain)?;
+    let outcomes = Outcome::of_all(selection.environments, "boot", &kernel, &mut roms, &toolchain)?;
     println!("kernel    {}", kernel.path.display());
     println!("compiler  {}", toolchain.compiler.describe());
     println!("emulator  {}", toolchain.emulator.describe());
-    println!("\n{}", matrix::table(&outcomes));
-    println!("{}", matrix::LEGEND);
+    if outcomes.iter().any(|outcome| outcome.environment.is_whole()) {
+        println!("\n{}", matrix::table(&outcomes));
+        println!("{}", matrix::LEGEND);
+    }
     println!("\n{}", summary(&outcomes));
     for outcome in outcomes.iter().filter(|outcome| !outcome.report.is_vmi()) {
         let backend = outcome.report.backend.as_deref().unwrap_or("no backend");
         let reason = backend.strip_prefix("native ").unwrap_or(backend);
         println!("{}: {reason}", outcome.environment.name);
+    }
+    for table in [claims::table(&outcomes), claims::matrix(&outcomes)].into_iter().flatten() {
+        println!("\n{table}");
+    }
+    let hypervisors = outcomes.iter().filter(|outcome| outcome.environment.hypervisor.is_some());
+    let counters: Vec<_> =
+        hypervisors.map(|outcome| (outcome.environment.name, &outcome.report.hypervisor)).collect();
+    if !counters.is_empty() {
+        println!("\n{}", counters::table(counters));
     }
     if let Some(outcome) = outcomes.iter().find(|found| found.environment.name == PATCH_REPORT) {
         println!("\n{}", patches(&outcome.report, &kernel));

@@ -85,6 +85,28 @@ pub fn install_emulator() -> Result<PathBuf> {
     Ok(otherwise(path, EMULATOR_OTHERWISE)?.join(EMULATOR))
 }
 
+/// An unpacked installation, if it is there and `is_sound`.
+pub fn find(name: &str, is_sound: impl Fn(&Path) -> bool) -> Result<Option<PathBuf>> {
+    cache::find(name, is_sound)
+}
+
+/// Downloads and unpacks packages, with a script for each of `programs`: its name, and a path in the packages.
+pub fn install(
+    name: &str,
+    is_sound: impl Fn(&Path) -> bool,
+    what: &str,
+    packages: &[&str],
+    programs: &[(&str, &str)],
+) -> Result<PathBuf> {
+    cache::install(name, is_sound, |directory| {
+        unpack(directory, what, |apt| apt.resolve(packages))?;
+        for (script, program) in programs {
+            write_script(directory, script, &directory.join("root").join(program), &[])?;
+        }
+        Ok(())
+    })
+}
+
 /// Adds to an error what else the user can do.
 fn otherwise<T>(result: Result<T>, advice: &str) -> Result<T> {
     result.map_err(|error| anyhow!("{error:#}; {advice}"))

@@ -1,10 +1,11 @@
 //! What the i386 half of the project needs from the machine: a Rust compiler with `core` for
-//! [`TARGET`], a C compiler that links 32-bit programs, and QEMU.
+//! [`TARGET`], a C compiler that links 32-bit programs, QEMU, and for some of the tests Bochs.
 //!
 //! What is missing is unpacked from Debian's packages into a private directory; nothing is ever
 //! installed into the system.
 
 mod apt;
+mod bochs;
 mod cache;
 mod compiler;
 mod debian;
@@ -13,6 +14,7 @@ mod linker;
 
 use anyhow::Result;
 
+pub use bochs::Bochs;
 pub use compiler::{Compiler, cargo};
 pub use emulator::Emulator;
 
@@ -52,5 +54,6 @@ pub fn setup(install: Install) -> Result<()> {
     println!("Rust      {}", toolchain.compiler.describe());
     println!("C         {}", linker::describe()?);
     println!("emulator  {}", toolchain.emulator.describe());
+    println!("another   {}", Bochs::find(install)?.describe()?);
     Ok(())
 }

@@ -9,11 +9,14 @@
 use paravirt_vmi::abi::Call;
 use paravirt_vmi::descriptor::{self, Selector};
 
+use super::super::outside;
 use super::check;
 use super::descriptor::put;
-use crate::gdt::{self, FIRST_SPARE, KERNEL_DATA, TASK_STATE, TaskState};
+use crate::gdt::{self, FIRST_SPARE, KERNEL_DATA, TASK_STATE};
 use crate::raw;
 use crate::report::{Check, Report};
+use crate::task::{self, TaskState};
+use crate::user::instruction::Instruction;
 use crate::user::{self, Entry};
 
 /// The entry of the other task state segment.
@@ -28,7 +31,7 @@ static mut STACK: Stack = Stack([0; STACK_SIZE as usize]);
 pub fn run(report: &mut Report) {
     check(report, Call::SET_TR, set_tr);
     check(report, Call::GET_TR, |check| {
-        check.equal("task register", descriptor::tr(), Selector(raw::tr() as u16));
+        check.equal("task register", descriptor::tr(), outside::tr());
         check.equal("task register", descriptor::tr(), Selector(TASK_STATE));
     });
     check(report, Call::UPDATE_KERNEL_STACK, update_kernel_stack);
@@ -43,7 +46,7 @@ fn back_to_the_kernels() {
 
 /// Marks the kernel's task state segment as not busy, as the task register wants it.
 pub fn make_available() {
-    put(TASK_STATE / 8, TaskState::descriptor(gdt::task().cast()));
+    put(TASK_STATE / 8, task::descriptor());
 }
 
 fn stack_end() -> u32 {
@@ -52,7 +55,7 @@ fn stack_end() -> u32 {
 
 /// Whether ring 3 now enters the kernel on the stack that ends at `end`.
 fn enters_on(check: &mut Check, what: &str, end: u32) {
-    user::run(Entry::Iret);
+    user::run(Entry::Iret, Instruction::Popf.program());
     let at = user::kernel_entered_at();
     check.equal(what, end - STACK_SIZE <= at && at < end, true);
 }
@@ -67,7 +70,7 @@ fn set_tr(check: &mut Check) {
     check.equal("type before", rights(), Some(9));
     // SAFETY: the segment is available and sound.
     unsafe { descriptor::set_tr(gdt::selector(OTHER)) };
-    check.equal("task register", raw::tr(), gdt::selector(OTHER).0.into());
+    check.equal("task register", outside::tr(), gdt::selector(OTHER));
     check.equal("type after", rights(), Some(11));
     enters_on(check, "the segment's stack is used", stack_end());
     back_to_the_kernels();
@@ -75,7 +78,7 @@ fn set_tr(check: &mut Check) {
 }
 
 fn update_kernel_stack(check: &mut Check) {
-    let (task, data) = (gdt::task(), Selector(KERNEL_DATA).in_kernel_ring());
+    let (task, data) = (task::kernel(), Selector(KERNEL_DATA).in_kernel_ring());
     for (what, end) in [("other stack", stack_end()), ("kernel's stack", gdt::interrupt_stack())] {
         // SAFETY: this is the segment that is loaded, and a stack.
         unsafe { descriptor::update_kernel_stack(task, data, end) };

@@ -14,7 +14,7 @@ use crate::fault::catch;
 use crate::gdt::{FIRST_SPARE, KERNEL_DATA, TASK_STATE};
 use crate::paging::{LOCAL_APIC, PAGE_SIZE, WINDOW};
 use crate::traps::SPARE;
-use crate::{gdt, idt, paging, raw};
+use crate::{gdt, idt, paging, raw, task};
 
 /// A model-specific register that nobody uses.
 const IA32_SYSENTER_ESP: u32 = 0x175;
@@ -53,8 +53,8 @@ pub fn of(call: Call, registers: Registers) -> Registers {
         Call::CPUID => Registers { eax: 1, ecx: 0, ..registers },
         Call::WRMSR => Registers { ecx: IA32_SYSENTER_ESP, eax: 0, edx: 0, ..registers },
         Call::RDMSR => Registers { ecx: IA32_SYSENTER_ESP, ..registers },
-        Call::SET_GDT => with_eax(image(raw::gdt())),
-        Call::SET_IDT => with_eax(image(raw::idt())),
+        Call::SET_GDT => with_eax(image(gdt::register())),
+        Call::SET_IDT => with_eax(image(idt::register(idt::table()))),
         Call::GET_GDT | Call::GET_IDT => with_eax(image(DescriptorTableRegister::new(0, 0))),
         Call::SET_LDT => with_eax(0),
         Call::SET_TR => {
@@ -71,7 +71,7 @@ pub fn of(call: Call, registers: Registers) -> Registers {
             Registers { ecx, stack: [high, 0], ..entry(idt::table() as u32, SPARE.into()) }
         }
         Call::UPDATE_KERNEL_STACK => {
-            let (eax, ecx) = (KERNEL_DATA.into(), gdt::task() as u32);
+            let (eax, ecx) = (KERNEL_DATA.into(), task::kernel() as u32);
             Registers { eax, edx: gdt::interrupt_stack(), ecx, ..registers }
         }
         Call::SET_CR0 => with_eax(raw::cr0()),

@@ -3,6 +3,8 @@
 //!
 //! The code of the call is replaced in a sound image.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result, ensure};
 use paravirt_vmi_abi::Call;
 
@@ -79,6 +81,10 @@ const CLOBBERS: &str = "clobbers";
 const NOTHING: &[u8] = &[0xC3];
 /// `xor eax, eax; xor edx, edx; ret`, for a call with one: what EAX happens to hold may be right.
 const ZERO: &[u8] = &[0x31, 0xC0, 0x31, 0xD2, 0xC3];
+
+/// How long a run may take. A kernel whose registers change under it may never come to its end: what it has said
+/// until then counts. A run that ends takes about a second.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Calls in which it cannot be seen whether the ROM does something.
 const INVISIBLE: [Call; 2] = [Call::WBINVD, Call::IO_DELAY];
@@ -168,6 +174,7 @@ fn run(toolchain: &Toolchain, kernel: &Kernel, name: &str, word: &str, rom: &[u8
     let mut machine = Machine::new(name, &kernel.path);
     machine.command_line = word;
     machine.roms = vec![rom];
+    machine.limit = LIMIT;
     let run = machine.run(&toolchain.emulator)?;
     let report = Report::parse(&run.serial);
     ensure!(report.is_vmi(), "{name}: the ROM was not used");

@@ -17,6 +17,9 @@
 //! and can reach no memory of the kernel.
 #![allow(unsafe_code)]
 
+#[macro_use]
+mod program;
+
 mod call;
 pub mod clock;
 pub mod dot_clock;
@@ -70,22 +73,12 @@ unsafe extern "C" {
 global_asm!(
     r#"
     .text
-    # Keeps the registers of the C ABI and the stack for leave_user, and loads the user's data segment.
-    .macro PREPARE_USER
-    push ebp
-    push ebx
-    push esi
-    push edi
-    mov [{kernel_stack}], esp
-    mov eax, {user_data}
-    mov ds, eax
-    mov es, eax
-    .endm
-
     .globl enter_by_iret
 enter_by_iret:
     mov ecx, [esp + 4]
-    PREPARE_USER
+"#,
+    prepare_user!(),
+    r#"
     # onto the stack: what a ROM pushes goes below the frame
     push ss:[ecx + 16]
     push ss:[ecx + 12]
@@ -99,8 +92,8 @@ enter_by_iret:
 enter_by_sysexit:
     mov edx, [esp + 4]
     mov ecx, [esp + 8]
-    PREPARE_USER
 "#,
+    prepare_user!(),
     paravirt_vmi::sysexit_site!(),
     r#"
     .globl leave_user

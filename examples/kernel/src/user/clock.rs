@@ -5,11 +5,7 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
-
-use super::call::{EXIT, IOPL, REPORT, TICKS};
 use super::{Entry, Outcome, run as run_program};
-use crate::traps::SYSTEM_CALL;
 
 /// How often it reads the clock.
 pub const READINGS: u32 = 200;
@@ -33,15 +29,8 @@ unsafe extern "C" {
     static user_clock: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
-    .macro REPORT_POPPED index
-    pop ecx
-    mov ebx, \index
-    mov eax, {report}
-    int {system_call}
-    .endm
     # Appends a register of the clock to ECX.
     .macro READ_REGISTER register
     mov eax, {pause} / 2
@@ -56,11 +45,8 @@ global_asm!(
 
     .globl user_clock
 user_clock:
-    mov ebx, 3
-    mov eax, {iopl}
-    int {system_call}
-    mov eax, {ticks}
-    int {system_call}
+    CALL_IOPL 3
+    CALL_TICKS
     push eax
     # backwards, disagreed, last time, last date, readings left
     push 0
@@ -89,17 +75,15 @@ user_clock:
     dec dword ptr [esp]
     jnz 3b
     pop eax
-    REPORT_POPPED {date}
-    REPORT_POPPED {time}
-    REPORT_POPPED {disagreed}
-    REPORT_POPPED {backwards}
-    mov eax, {ticks}
-    int {system_call}
+    POP_REPORT {date}
+    POP_REPORT {time}
+    POP_REPORT {disagreed}
+    POP_REPORT {backwards}
+    CALL_TICKS
     sub eax, [esp]
     mov [esp], eax
-    REPORT_POPPED {answer_ticks}
-    mov eax, {exit}
-    int {system_call}
+    POP_REPORT {answer_ticks}
+    CALL_EXIT
 
 # the time to ECX, the date to EDX
 read_clock:
@@ -113,14 +97,7 @@ read_clock:
     READ_REGISTER 2
     READ_REGISTER 0
     ret
-    .purgem REPORT_POPPED
-    .text
 "#,
-    system_call = const SYSTEM_CALL,
-    iopl = const IOPL,
-    ticks = const TICKS,
-    report = const REPORT,
-    exit = const EXIT,
     date = const answer::DATE,
     time = const answer::TIME,
     disagreed = const answer::DISAGREED,

@@ -10,11 +10,7 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
-
-use super::call::{EXIT, REPORT, TICKS, VIDEO};
 use super::{Entry, Outcome, run as run_program};
-use crate::traps::SYSTEM_CALL;
 
 /// How often it measures.
 pub const MEASUREMENTS: u32 = 12;
@@ -41,15 +37,8 @@ unsafe extern "C" {
     static user_dot_clock: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
-    .macro REPORT_POPPED index
-    pop ecx
-    mov ebx, \index
-    mov eax, {report}
-    int {system_call}
-    .endm
     # Looks as long as the retrace bit is set (jnz) or clear (jz). EDI = time of the last look, EBP = the
     # longest time between two.
     .macro LOOK_WHILE jump
@@ -74,11 +63,8 @@ global_asm!(
 
     .globl user_dot_clock
 user_dot_clock:
-    mov ebx, 1
-    mov eax, {video}
-    int {system_call}
-    mov eax, {ticks}
-    int {system_call}
+    CALL_VIDEO 1
+    CALL_TICKS
     push eax
     # longest, shortest, best and the longest time between two looks of that, looks left, measurements left
     push 0
@@ -111,28 +97,17 @@ user_dot_clock:
 8:  dec dword ptr [esp]
     jnz 5b
 9:  add esp, 8
-    REPORT_POPPED {best_gap}
-    REPORT_POPPED {best}
-    REPORT_POPPED {shortest}
-    REPORT_POPPED {longest}
-    mov eax, {ticks}
-    int {system_call}
+    POP_REPORT {best_gap}
+    POP_REPORT {best}
+    POP_REPORT {shortest}
+    POP_REPORT {longest}
+    CALL_TICKS
     sub eax, [esp]
     mov [esp], eax
-    REPORT_POPPED {answer_ticks}
-    mov ebx, 0
-    mov eax, {video}
-    int {system_call}
-    mov eax, {exit}
-    int {system_call}
-    .purgem REPORT_POPPED
-    .text
+    POP_REPORT {answer_ticks}
+    CALL_VIDEO 0
+    CALL_EXIT
 "#,
-    system_call = const SYSTEM_CALL,
-    video = const VIDEO,
-    ticks = const TICKS,
-    report = const REPORT,
-    exit = const EXIT,
     best_gap = const answer::BEST_GAP,
     best = const answer::BEST,
     shortest = const answer::SHORTEST,

@@ -5,11 +5,7 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
-
 use super::Outcome;
-use super::call::{EXIT, REPORT};
-use crate::traps::SYSTEM_CALL;
 
 /// The port that the programs use: the mask of the second interrupt controller, all of whose lines are masked.
 pub const PORT: u16 = 0xA1;
@@ -41,9 +37,8 @@ unsafe extern "C" {
     static user_out: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
     .macro CLEAR_IF
     pushfd
     and dword ptr [esp], ~0x200
@@ -77,24 +72,13 @@ user_out:
 
 user_report:
     movzx ecx, al
-    mov ebx, 2
-    mov eax, {report}
-    int {system_call}
+    CALL_REPORT 2
     mov ecx, esi
-    mov ebx, 0
-    mov eax, {report}
-    int {system_call}
+    CALL_REPORT 0
     mov ecx, edi
-    mov ebx, 1
-    mov eax, {report}
-    int {system_call}
-    mov eax, {exit}
-    int {system_call}
-    .text
+    CALL_REPORT 1
+    CALL_EXIT
 "#,
-    system_call = const SYSTEM_CALL,
-    report = const REPORT,
-    exit = const EXIT,
     port = const PORT,
     value = const VALUE,
 );

@@ -9,12 +9,9 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
 use core::ops::Range;
 
-use super::call::{EXIT, IOPL, REPORT, SLEEP};
 use super::{Entry, Outcome, run as run_program};
-use crate::traps::SYSTEM_CALL;
 
 /// How often it masks interrupts.
 pub const ROUNDS: u32 = 20;
@@ -29,14 +26,11 @@ unsafe extern "C" {
     static user_mail_unmasked: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
     .globl user_mail, user_mail_masked, user_mail_unmasked
 user_mail:
-    mov ebx, 3
-    mov eax, {iopl}
-    int {system_call}
+    CALL_IOPL 3
     test eax, eax
     jnz 4f
     mov esi, {rounds}
@@ -47,28 +41,17 @@ user_mail_masked:
     jnz 3b
     sti
 user_mail_unmasked:
-    mov ebx, {ticks}
-    mov eax, {sleep}
-    int {system_call}
+    CALL_SLEEP {asleep}
     dec esi
     jnz 2b
 4:  mov ecx, {rounds}
     sub ecx, esi
-    mov ebx, 0
-    mov eax, {report}
-    int {system_call}
-    mov eax, {exit}
-    int {system_call}
-    .text
+    CALL_REPORT 0
+    CALL_EXIT
 "#,
-    system_call = const SYSTEM_CALL,
-    iopl = const IOPL,
-    sleep = const SLEEP,
-    report = const REPORT,
-    exit = const EXIT,
     rounds = const ROUNDS,
     instructions = const INSTRUCTIONS,
-    ticks = const TICKS,
+    asleep = const TICKS,
 );
 
 /// The addresses at which the program takes interrupts to be masked.

@@ -6,12 +6,9 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
 use core::ops::Range;
 
-use super::call::{EXIT, IOPL, REPORT};
 use super::{Entry, Outcome, run as run_program};
-use crate::traps::SYSTEM_CALL;
 
 /// What the program does before each of its answers.
 pub const STEPS: [&str; 7] = [
@@ -33,15 +30,12 @@ unsafe extern "C" {
     static user_nested_unmasked: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
     .macro SHOW_FLAGS index
     pushfd
     pop ecx
-    mov ebx, \index
-    mov eax, {report}
-    int {system_call}
+    CALL_REPORT \index
     .endm
     .macro POP_FLAGS flag
     pushfd
@@ -52,9 +46,7 @@ global_asm!(
 
     .globl user_nested, user_nested_masked, user_nested_unmasked
 user_nested:
-    mov ebx, 3
-    mov eax, {iopl}
-    int {system_call}
+    CALL_IOPL 3
     SHOW_FLAGS 0
     pushfd
     cli
@@ -75,14 +67,8 @@ user_nested_unmasked:
     SHOW_FLAGS 5
     POP_FLAGS 0x200
     SHOW_FLAGS 6
-    mov eax, {exit}
-    int {system_call}
-    .text
+    CALL_EXIT
 "#,
-    system_call = const SYSTEM_CALL,
-    iopl = const IOPL,
-    report = const REPORT,
-    exit = const EXIT,
     instructions = const INSTRUCTIONS,
 );
 

@@ -69,14 +69,9 @@ global_asm!(
 
     .globl show_by_iret
 show_by_iret:
-    push ebp
-    push ebx
-    push esi
-    push edi
-    mov [{kernel_stack}], esp
-    mov eax, {user_data}
-    mov ds, eax
-    mov es, eax
+"#,
+    prepare_user!(),
+    r#"
     push eax
     mov eax, offset user_stack_end
     push eax
@@ -92,14 +87,9 @@ show_by_iret:
     r#"
     .globl show_by_sysexit
 show_by_sysexit:
-    push ebp
-    push ebx
-    push esi
-    push edi
-    mov [{kernel_stack}], esp
-    mov eax, {user_data}
-    mov ds, eax
-    mov es, eax
+"#,
+    prepare_user!(),
+    r#"
     POISON_REGISTERS
     mov edx, offset user_show
     mov ecx, offset user_stack_end

@@ -5,11 +5,7 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
-
-use super::call::{EXIT, REPORT, TICKS};
 use super::{Entry, run as run_program};
-use crate::traps::SYSTEM_CALL;
 
 /// How many ticks the program waits for.
 pub const TICKS_WANTED: u32 = 20;
@@ -31,27 +27,22 @@ unsafe extern "C" {
     static user_ticking: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
     .globl user_ticking
 user_ticking:
     pushfd
     pop ecx
-    mov ebx, 0
-    mov eax, {report}
-    int {system_call}
+    CALL_REPORT 0
 
     # loop without a system call for a while, then look at the ticks
-    mov eax, {ticks}
-    int {system_call}
+    CALL_TICKS
     mov esi, eax
     mov edi, {patience}
 2:  mov ecx, 1000
 3:  dec ecx
     jnz 3b
-    mov eax, {ticks}
-    int {system_call}
+    CALL_TICKS
     sub eax, esi
     cmp eax, {ticks_wanted}
     jae 4f
@@ -59,22 +50,12 @@ user_ticking:
     jnz 2b
 
 4:  mov ecx, eax
-    mov ebx, 1
-    mov eax, {report}
-    int {system_call}
+    CALL_REPORT 1
     pushfd
     pop ecx
-    mov ebx, 2
-    mov eax, {report}
-    int {system_call}
-    mov eax, {exit}
-    int {system_call}
-    .text
+    CALL_REPORT 2
+    CALL_EXIT
 "#,
-    system_call = const SYSTEM_CALL,
-    ticks = const TICKS,
-    report = const REPORT,
-    exit = const EXIT,
     ticks_wanted = const TICKS_WANTED,
     patience = const PATIENCE,
 );

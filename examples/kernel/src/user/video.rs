@@ -5,11 +5,7 @@
 //! The assembly is a program for ring 3.
 #![allow(unsafe_code)]
 
-use core::arch::global_asm;
-
-use super::call::{EXIT, IOPL, REPORT, TICKS, VIDEO};
 use super::{Entry, Outcome, run as run_program};
-use crate::traps::SYSTEM_CALL;
 
 /// How often it writes the register.
 pub const ROUNDS: u32 = 20;
@@ -43,14 +39,8 @@ unsafe extern "C" {
     static user_video_hand_over: u8;
 }
 
-global_asm!(
+user_program!(
     r#"
-    .section .user.text, "ax", @progbits
-    .macro SYSTEM_CALL number, argument
-    mov ebx, \argument
-    mov eax, \number
-    int {system_call}
-    .endm
     .macro PAUSE_PROGRAM
     mov ecx, {pause} / 2
 2:  dec ecx
@@ -59,24 +49,24 @@ global_asm!(
 
     .globl user_video, user_video_ports, user_video_hand_over
 user_video_ports:
-    SYSTEM_CALL {iopl}, 3
+    CALL_IOPL 3
     jmp user_video
 user_video_hand_over:
-    SYSTEM_CALL {video}, 1
+    CALL_VIDEO 1
     push eax
     call write_register
-    SYSTEM_CALL {video}, 0
+    CALL_VIDEO 0
     pop ecx
     or ecx, eax
-    SYSTEM_CALL {report}, {answer_calls}
-    SYSTEM_CALL {exit}, 0
+    CALL_REPORT {answer_calls}
+    CALL_EXIT
 user_video:
     call write_register
-    SYSTEM_CALL {exit}, 0
+    CALL_EXIT
 
 # writes the upper half of the cursor's place, which is register E, and reads it back
 write_register:
-    SYSTEM_CALL {ticks}, 0
+    CALL_TICKS
     push eax
     xor edi, edi
     mov esi, {rounds}
@@ -96,21 +86,14 @@ write_register:
 4:  dec esi
     jnz 3b
     mov ecx, edi
-    SYSTEM_CALL {report}, {answer_raced}
-    SYSTEM_CALL {ticks}, 0
+    CALL_REPORT {answer_raced}
+    CALL_TICKS
     pop ecx
     sub eax, ecx
     mov ecx, eax
-    SYSTEM_CALL {report}, {answer_ticks}
+    CALL_REPORT {answer_ticks}
     ret
-    .text
 "#,
-    system_call = const SYSTEM_CALL,
-    iopl = const IOPL,
-    video = const VIDEO,
-    ticks = const TICKS,
-    report = const REPORT,
-    exit = const EXIT,
     answer_raced = const answer::RACED,
     answer_ticks = const answer::TICKS,
     answer_calls = const answer::CALLS,

@@ -100,6 +100,7 @@ impl LocalApic {
 
     /// The value of a register.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn read(&self, register: Register) -> u32 {
         // SAFETY: the registers are mapped, and reading one changes no memory.
         unsafe { arch::call::apic_read(self.address(register)) }
@@ -112,6 +113,7 @@ impl LocalApic {
     /// What the register does then is sound: interrupts that it sends or lets through have handlers, and a
     /// processor that it resets or starts is not running the kernel.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn write(&self, register: Register, value: u32) {
         // SAFETY: the registers are mapped; the rest is the caller's.
         unsafe { arch::call::apic_write(self.address(register), value) };

@@ -104,6 +104,7 @@ pub struct CpuidResult {
 /// Patched, with the feature bits that the kernel may use. A kernel that asks the instruction itself is
 /// told what the machine can do, not what the hypervisor lets it do.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
     // SAFETY: reads only.
     let [eax, ebx, ecx, edx] = unsafe { arch::call::cpuid(leaf, subleaf) };
@@ -117,6 +118,7 @@ pub fn cpuid(leaf: u32, subleaf: u32) -> CpuidResult {
 /// The register exists, natively and in the hypervisor: one that does not is #GP, whose EIP may lie in
 /// the ROM. Reading it has no effect that other code does not expect.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn rdmsr(msr: u32) -> u64 {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::rdmsr(msr) }
@@ -128,6 +130,7 @@ pub unsafe fn rdmsr(msr: u32) -> u64 {
 ///
 /// As for [`rdmsr`]; and what the register controls may be set to that value.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn wrmsr(msr: u32, value: u64) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::wrmsr(msr, value as u32, (value >> 32) as u32) };
@@ -135,6 +138,7 @@ pub unsafe fn wrmsr(msr: u32, value: u64) {
 
 /// The value of CR0.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn cr0() -> Cr0 {
     // SAFETY: reads only.
     Cr0::from_bits_retain(unsafe { arch::call::get_cr0() })
@@ -147,6 +151,7 @@ pub fn cr0() -> Cr0 {
 /// The machine can go on with the new value: its page tables are in place if it turns paging on, and no
 /// code relies on what it turns off. Under a hypervisor a feature cannot be turned off again.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_cr0(value: Cr0) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_cr0(value.bits()) };
@@ -154,6 +159,7 @@ pub unsafe fn set_cr0(value: Cr0) {
 
 /// The linear address of the last page fault.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn cr2() -> u32 {
     // SAFETY: reads only.
     unsafe { arch::call::get_cr2() }
@@ -165,6 +171,7 @@ pub fn cr2() -> u32 {
 ///
 /// No handler of a page fault is under way that has not read CR2 yet.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_cr2(address: u32) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_cr2(address) };
@@ -172,6 +179,7 @@ pub unsafe fn set_cr2(address: u32) {
 
 /// The value of CR3: the physical address of the page directory, and its cache bits.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn cr3() -> u32 {
     // SAFETY: reads only.
     unsafe { arch::call::get_cr3() }
@@ -185,6 +193,7 @@ pub fn cr3() -> u32 {
 /// the kernel uses. Inside [`LazyModes::cpu`](crate::mmu::LazyModes::cpu) the switch may come as late as
 /// the section's end.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_cr3(value: u32) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_cr3(value) };
@@ -192,6 +201,7 @@ pub unsafe fn set_cr3(value: u32) {
 
 /// The value of CR4.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn cr4() -> Cr4 {
     // SAFETY: reads only.
     Cr4::from_bits_retain(unsafe { arch::call::get_cr4() })
@@ -203,6 +213,7 @@ pub fn cr4() -> Cr4 {
 ///
 /// As for [`set_cr0`].
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_cr4(value: Cr4) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_cr4(value.bits()) };
@@ -210,6 +221,7 @@ pub unsafe fn set_cr4(value: Cr4) {
 
 /// Writes back and invalidates the caches. A hypervisor may leave it out.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn wbinvd() {
     // SAFETY: changes no memory that the processor sees.
     unsafe { arch::call::wbinvd() };
@@ -235,6 +247,7 @@ pub enum DebugRegister {
 
 /// The value of a debug register. A hypervisor may answer 0.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn dr(register: DebugRegister) -> u32 {
     // SAFETY: reads only.
     unsafe { arch::call::get_dr(register as u32) }
@@ -246,6 +259,7 @@ pub fn dr(register: DebugRegister) -> u32 {
 ///
 /// A breakpoint that this sets is #DB wherever it is hit; the kernel has a handler for it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_dr(register: DebugRegister, value: u32) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_dr(register as u32, value) };
@@ -257,6 +271,7 @@ pub unsafe fn set_dr(register: DebugRegister, value: u32) {
 ///
 /// The processor has the counter: one that it does not have is #GP.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn rdpmc(counter: u32) -> u64 {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::rdpmc(counter) }
@@ -264,6 +279,7 @@ pub unsafe fn rdpmc(counter: u32) -> u64 {
 
 /// The time-stamp counter, from EDX:EAX. Does not serialise.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn rdtsc() -> u64 {
     // SAFETY: reads only.
     unsafe { arch::call::rdtsc() }
@@ -275,6 +291,7 @@ pub fn rdtsc() -> u64 {
 ///
 /// What is in the FPU belongs to the code that uses it next.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn clts() {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::clts() };
@@ -292,6 +309,7 @@ pub mod undocumented {
     ///
     /// Not known.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn set_callbacks() {
         // SAFETY: passed on to the caller.
         unsafe { arch::call::set_callbacks() };

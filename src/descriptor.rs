@@ -131,9 +131,10 @@ pub const fn came_from_user(cs: u32, eflags: u32) -> bool {
 /// The table at `register.base` is one of this processor's, stays valid while it is loaded, and has at each
 /// selector that a segment register holds a segment that does for the code that uses it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_gdt(register: &DescriptorTableRegister) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_gdt(linear(register)) };
+    unsafe { arch::call::set_gdt(arch::linear(register)) };
 }
 
 /// Loads the IDT register.
@@ -142,9 +143,10 @@ pub unsafe fn set_gdt(register: &DescriptorTableRegister) {
 ///
 /// The table at `register.base` stays valid while it is loaded, and its gates lead to handlers.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_idt(register: &DescriptorTableRegister) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_idt(linear(register)) };
+    unsafe { arch::call::set_idt(arch::linear(register)) };
 }
 
 /// Loads the LDT register (EAX), and every segment register anew. [`Selector::NULL`]: there is no LDT.
@@ -154,9 +156,10 @@ pub unsafe fn set_idt(register: &DescriptorTableRegister) {
 /// The selector is null or names an LDT descriptor of the GDT, and that LDT stays valid while it is
 /// loaded. As for [`set_gdt`], each segment register holds a selector that is still good.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_ldt(selector: Selector) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_ldt(selector.0.into()) };
+    unsafe { arch::call::set_ldt(u32::from(selector.0)) };
 }
 
 /// Loads the task register (EAX).
@@ -165,31 +168,35 @@ pub unsafe fn set_ldt(selector: Selector) {
 ///
 /// The selector names an available TSS of the GDT, which stays valid while it is loaded.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_tr(selector: Selector) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_tr(selector.0.into()) };
+    unsafe { arch::call::set_tr(u32::from(selector.0)) };
 }
 
 /// The GDT register as the kernel has loaded it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn gdt() -> DescriptorTableRegister {
     let mut register = DescriptorTableRegister::new(0, 0);
     // SAFETY: stores six bytes to the register image.
-    unsafe { arch::call::get_gdt(linear_mut(&mut register)) };
+    unsafe { arch::call::get_gdt(arch::linear(&raw mut register)) };
     register
 }
 
 /// The IDT register as the kernel has loaded it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn idt() -> DescriptorTableRegister {
     let mut register = DescriptorTableRegister::new(0, 0);
     // SAFETY: stores six bytes to the register image.
-    unsafe { arch::call::get_idt(linear_mut(&mut register)) };
+    unsafe { arch::call::get_idt(arch::linear(&raw mut register)) };
     register
 }
 
 /// The selector in the LDT register, as the kernel has loaded it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn ldt() -> Selector {
     // SAFETY: reads only.
     Selector(unsafe { arch::call::get_ldt() } as u16)
@@ -197,6 +204,7 @@ pub fn ldt() -> Selector {
 
 /// The selector in the task register, as the kernel has loaded it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn tr() -> Selector {
     // SAFETY: reads only.
     Selector(unsafe { arch::call::get_tr() } as u16)
@@ -223,10 +231,11 @@ impl Descriptor {
 /// `table` is a GDT of this processor and has the entry; the descriptor is sound, and no segment register
 /// holds its selector unless it may be loaded anew at any time.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn write_gdt_entry(table: *mut Descriptor, index: u16, descriptor: Descriptor) {
     let (low, high) = descriptor.halves();
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::write_gdt_entry(linear_mut(table), index.into(), low, high) };
+    unsafe { arch::call::write_gdt_entry(arch::linear(table), u32::from(index), low, high) };
 }
 
 /// Writes entry `index` (EDX) of the LDT at `table` (EAX), as [`write_gdt_entry`] does.
@@ -235,10 +244,11 @@ pub unsafe fn write_gdt_entry(table: *mut Descriptor, index: u16, descriptor: De
 ///
 /// As for [`write_gdt_entry`].
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn write_ldt_entry(table: *mut Descriptor, index: u16, descriptor: Descriptor) {
     let (low, high) = descriptor.halves();
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::write_ldt_entry(linear_mut(table), index.into(), low, high) };
+    unsafe { arch::call::write_ldt_entry(arch::linear(table), u32::from(index), low, high) };
 }
 
 /// Writes gate `vector` (EDX) of the IDT at `table` (EAX), as [`write_gdt_entry`] does.
@@ -248,10 +258,11 @@ pub unsafe fn write_ldt_entry(table: *mut Descriptor, index: u16, descriptor: De
 /// `table` is an IDT of this processor and has the gate, which leads to a handler. Between the two stores
 /// of the native form the gate is half an old one: the vector does not arrive meanwhile.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn write_idt_entry(table: *mut Descriptor, vector: u8, gate: Descriptor) {
     let (low, high) = gate.halves();
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::write_idt_entry(linear_mut(table), vector.into(), low, high) };
+    unsafe { arch::call::write_idt_entry(arch::linear(table), u32::from(vector), low, high) };
 }
 
 /// The part of a 32-bit TSS that says where the kernel's stack is: its first twelve bytes.
@@ -278,21 +289,12 @@ const_assert!(offset_of!(TssStack, esp0) == 4 && offset_of!(TssStack, ss0) == 8)
 ///
 /// Source: facts sheet, section 4.1 and trap 5.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn update_kernel_stack(tss: *mut TssStack, ss0: Selector, esp0: u32) {
     // SAFETY: the caller vouches for the TSS.
     let stack = unsafe { &mut *tss };
     stack.esp0 = esp0;
     stack.ss0 = ss0.0.into();
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::update_kernel_stack(ss0.0.into(), esp0, linear_mut(tss)) };
-}
-
-/// The linear address of `value`.
-fn linear<T>(value: &T) -> u32 {
-    (&raw const *value).expose_provenance() as u32
-}
-
-/// The linear address of what may be written through `value`.
-fn linear_mut<T>(value: *mut T) -> u32 {
-    value.expose_provenance() as u32
+    unsafe { arch::call::update_kernel_stack(ss0.0.into(), esp0, arch::linear(tss)) };
 }

@@ -45,6 +45,7 @@ pub(crate) const INTERRUPT_FLAG: u32 = InterruptMask::IF.bits();
 
 /// Masks interrupts on this processor.
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn disable() {
     // SAFETY: an interrupt less breaks nothing.
     unsafe { arch::call::disable_interrupts() };
@@ -57,6 +58,7 @@ pub fn disable() {
 /// No code that is under way on this processor relies on interrupts being masked, this function's
 /// caller included; and what handlers need (descriptor tables, a valid stack) is in place.
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn enable() {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::enable_interrupts() };
@@ -64,6 +66,7 @@ pub unsafe fn enable() {
 
 /// Whether interrupts are unmasked on this processor.
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn is_enabled() -> bool {
     save().is_enabled()
 }
@@ -99,6 +102,7 @@ impl fmt::Debug for State {
 
 /// Whether interrupts are unmasked, for [`restore`]. Changes nothing.
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn save() -> State {
     // SAFETY: reads only.
     State(unsafe { arch::call::get_interrupt_mask() })
@@ -111,6 +115,7 @@ pub fn save() -> State {
 /// If the state is enabled, as for [`enable`]. Sections that save, mask and restore must nest: the
 /// state saved last is restored first.
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn restore(state: State) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_interrupt_mask(state.0) };
@@ -144,6 +149,7 @@ pub unsafe fn restore(state: State) {
 ///
 /// As for [`enable`].
 #[inline(always)]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn enable_and_halt() {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::halt() };
@@ -163,6 +169,7 @@ pub unsafe fn enable_and_halt() {
 /// assert_eq!(sum, 2);
 /// ```
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn without_interrupts<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: the guard does not leave this function, so it is dropped before anything that was
     // created earlier, and after anything that `f` has created and kept to itself. What `f` unmasks,
@@ -185,6 +192,8 @@ pub fn without_interrupts<R>(f: impl FnOnce() -> R) -> R {
 #[must_use = "interrupts are unmasked again as soon as the guard is dropped"]
 pub struct Guard {
     was_enabled: bool,
+    /// Nothing on the processor; the mock sees by it whether sections nest.
+    section: arch::Section,
     /// Masking concerns the processor that runs this code, so the guard must not move to another.
     not_send: PhantomData<*mut ()>,
 }
@@ -198,16 +207,18 @@ impl Guard {
     /// and section that was there before it has ended, and after every one that began later. A guard
     /// that is dropped too early unmasks interrupts under a section that relies on it.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn new() -> Self {
         let was_enabled = is_enabled();
         disable();
-        Self { was_enabled, not_send: PhantomData }
+        Self { was_enabled, section: arch::Section::begin(), not_send: PhantomData }
     }
 }
 
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
+        self.section.end(self.was_enabled);
         if self.was_enabled {
             // SAFETY: interrupts were unmasked when the guard was created, and by its contract
             // every section that began later has ended.

@@ -2,12 +2,17 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(not(target_arch = "x86"))]
+extern crate std;
+
 pub use paravirt_vmi_abi as abi;
 
 pub mod apic;
 mod arch;
 pub mod boot;
 pub mod cpu;
+#[cfg(feature = "critical-section")]
+mod critical_section;
 pub mod descriptor;
 pub mod irq;
 pub mod mmu;
@@ -17,6 +22,7 @@ pub mod power;
 pub mod rom;
 pub mod site;
 pub mod smp;
+pub mod sync;
 pub mod time;
 pub mod user;
 

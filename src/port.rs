@@ -34,9 +34,10 @@ macro_rules! input {
         ///
         /// The device behind the port may be read now.
         #[inline]
+        #[cfg_attr(not(target_arch = "x86"), track_caller)]
         pub unsafe fn $name(port: u16) -> $type {
             // SAFETY: passed on to the caller.
-            (unsafe { arch::call::$name(port.into()) }) as $type
+            (unsafe { arch::call::$name(u32::from(port)) }) as $type
         }
     )* };
 }
@@ -51,9 +52,10 @@ macro_rules! output {
         ///
         /// The device behind the port may be written this value now.
         #[inline]
+        #[cfg_attr(not(target_arch = "x86"), track_caller)]
         pub unsafe fn $name(port: u16, value: $type) {
             // SAFETY: passed on to the caller.
-            unsafe { arch::call::$name(value.into(), port.into()) };
+            unsafe { arch::call::$name(u32::from(value), u32::from(port)) };
         }
     )* };
 }
@@ -68,10 +70,11 @@ macro_rules! input_run {
         ///
         /// The device behind the port may be read so many times now.
         #[inline]
+        #[cfg_attr(not(target_arch = "x86"), track_caller)]
         pub unsafe fn $name(port: u16, values: &mut [$type]) {
-            let (to, count) = (values.as_mut_ptr().expose_provenance() as u32, values.len() as u32);
+            let (to, count) = (arch::linear(values.as_mut_ptr()), values.len() as u32);
             // SAFETY: the slice may be written; the device is the caller's.
-            unsafe { arch::call::$name(to, port.into(), count) };
+            unsafe { arch::call::$name(to, u32::from(port), count) };
         }
     )* };
 }
@@ -86,10 +89,11 @@ macro_rules! output_run {
         ///
         /// The device behind the port may be written these values now.
         #[inline]
+        #[cfg_attr(not(target_arch = "x86"), track_caller)]
         pub unsafe fn $name(port: u16, values: &[$type]) {
-            let (from, count) = (values.as_ptr().expose_provenance() as u32, values.len() as u32);
+            let (from, count) = (arch::linear(values.as_ptr()), values.len() as u32);
             // SAFETY: the slice may be read; the device is the caller's.
-            unsafe { arch::call::$name(from, port.into(), count) };
+            unsafe { arch::call::$name(from, u32::from(port), count) };
         }
     )* };
 }
@@ -113,6 +117,7 @@ output_run! { outsl u32 "32"; outsb u8 "8"; outsw u16 "16"; }
 ///
 /// The user code that runs next on this processor may be trusted with what the level gives it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_iopl(mask: IoplMask) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::set_iopl_mask(mask.bits()) };
@@ -120,6 +125,7 @@ pub unsafe fn set_iopl(mask: IoplMask) {
 
 /// Waits for about the length of an ISA bus cycle, between two accesses to a slow device.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn io_delay() {
     // SAFETY: port 80 shows codes of the power-on test and has no other effect.
     unsafe { arch::call::io_delay() };

@@ -25,6 +25,7 @@ use crate::arch;
 /// paravirt_vmi::power::reboot(RebootKind::HARD)
 /// ```
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn reboot(kind: RebootKind) -> ! {
     // SAFETY: does not come back.
     unsafe { arch::call::reboot(kind.0) }
@@ -33,6 +34,7 @@ pub fn reboot(kind: RebootKind) -> ! {
 /// Switches this processor off: it takes no interrupt and runs nothing until it is reset. Under a hypervisor
 /// the last processor that does so ends the virtual machine.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn shutdown() -> ! {
     // SAFETY: does not come back.
     unsafe { arch::call::shutdown() }

@@ -83,6 +83,7 @@ pub struct Alarm {
 impl Clock {
     /// The clock, if there is one.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn find() -> Option<Self> {
         // SAFETY: reads only.
         let frequency = unsafe { arch::call::get_cycle_frequency() };
@@ -96,6 +97,7 @@ impl Clock {
 
     /// The count of `counter` (EAX), from EDX:EAX. Real = available + stolen.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn counter(&self, counter: Counter) -> u64 {
         // SAFETY: reads only.
         unsafe { arch::call::get_cycle_counter(counter.0) }
@@ -104,6 +106,7 @@ impl Clock {
     /// Sets this processor's alarm of a counter, and with it cancels what was set before: flags in EAX,
     /// expiry in ECX:EDX, period on the stack.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn set_alarm(&self, alarm: Alarm) {
         let wiring = match alarm.wiring {
             Wiring::Irq0 => AlarmFlags::WIRED_IRQ0,
@@ -123,6 +126,7 @@ impl Clock {
 
     /// Cancels this processor's alarm of a counter (EAX); whether it was still to go off.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn cancel_alarm(&self, counter: AlarmCounter) -> bool {
         let flags = AlarmFlags::empty().with_counter(counter.counter()).bits();
         // SAFETY: an interrupt less breaks nothing.
@@ -131,6 +135,7 @@ impl Clock {
 
     /// The time since the start of 1970 UTC, as the hypervisor's host has it; `None` if it does not know.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn wall_clock(&self) -> Option<Duration> {
         // SAFETY: reads only.
         match unsafe { arch::call::get_wallclock_time() } {
@@ -141,6 +146,7 @@ impl Clock {
 
     /// Whether the wall clock has jumped against the real counter since this was asked last.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn wall_clock_jumped(&self) -> bool {
         // SAFETY: takes back a mark that is meant for this.
         unsafe { arch::call::wallclock_updated() != 0 }

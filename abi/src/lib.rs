@@ -14,10 +14,12 @@ mod call;
 mod convention;
 mod descriptor;
 pub mod flags;
+mod generation;
 pub mod header;
 pub mod legacy;
 pub mod pci;
 pub mod pnp;
+mod provision;
 mod relocation;
 pub mod render;
 
@@ -25,9 +27,11 @@ pub use ap::ApState;
 pub use call::{CALLS, Call, CallInfo, LegacySlot};
 pub use convention::{Argument, Clobbers, Location, Segments};
 pub use descriptor::DescriptorTableRegister;
+pub use generation::Generation;
 pub use header::RomHeader;
 pub use pci::PciDataStructure;
 pub use pnp::PnpExpansionHeader;
+pub use provision::{Provision, Style};
 pub use relocation::{RelocationInfo, RelocationKind, RelocationKinds};
 
 use constant::ConstantGroup;

@@ -8,13 +8,15 @@ cfg_if::cfg_if! {
         mod x86;
         pub use x86::DirectWriter;
         pub(crate) use x86::{
-            Processor, bind_adapter, bind_calls, call, native_stubs, ring, site_records, unbind_calls,
+            CellAccess, Origin, Processor, Section, bind_adapter, bind_calls, call, linear, native_stubs, ring,
+            site_records, unbind_calls,
         };
     } else {
         pub mod mock;
         pub use mock::DirectWriter;
         pub(crate) use mock::{
-            Processor, bind_adapter, bind_calls, call, native_stubs, ring, site_records, unbind_calls,
+            Access, CellAccess, Origin, Processor, Section, access, bind_adapter, bind_calls, call, linear,
+            native_stubs, ring, site_records, unbind_calls,
         };
     }
 }

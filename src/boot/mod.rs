@@ -89,6 +89,7 @@ pub struct Vmi {
 /// * `text` reads and writes the kernel's text, as [`TextWriter`] demands.
 ///
 /// Source: facts sheet, section 5.5.
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn activate(options: &Options, text: &mut impl TextWriter) -> Result<Backend, Error> {
     if !options.enabled {
         return Ok(Backend::Native(NativeReason::Disabled));
@@ -139,6 +140,12 @@ pub trait Machine {
     /// call that instead.
     fn adapter(&mut self, adapter: Adapter, target: u32) -> u32 {
         arch::bind_adapter(adapter, target)
+    }
+
+    /// Whether the kernel may make any call, though no site record says so: the relocation of every call must
+    /// then be one that a site of it could take.
+    fn makes_any_call(&self) -> bool {
+        false
     }
 
     /// The ring in which the kernel runs: CS.RPL.
@@ -201,6 +208,10 @@ pub unsafe fn activate_on(machine: &mut impl Machine, text: &mut impl TextWriter
     let mut relocations = relocations.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
     for (call, adapter) in rom.adapters() {
         relocations.put_in_front(call, |target| machine.adapter(adapter, target));
+    }
+    if machine.makes_any_call() {
+        let checked = relocations.check_sites_of_all();
+        checked.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
     }
     let plan = Plan::new(sites, relocations, text);
     let plan = plan.map_err(|error| failed(ErrorCause::Plan(error)))?;

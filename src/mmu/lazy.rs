@@ -77,20 +77,23 @@ impl LazyModes {
     ///
     /// A page fault, [`inval_page`](super::inval_page) and the flushes of the TLB end the holding back too.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn mmu<R>(&mut self, f: impl FnOnce(&LazySection<'_>) -> R) -> R {
         self.section(LazyMode::MMU, f)
     }
 
     /// Runs `f` while changes of processor state may be held back: for the switch to another task.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn cpu<R>(&mut self, f: impl FnOnce(&LazySection<'_>) -> R) -> R {
         self.section(LazyMode::CPU, f)
     }
 
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     fn section<R>(&mut self, mode: LazyMode, f: impl FnOnce(&LazySection<'_>) -> R) -> R {
         set_lazy_mode(mode);
-        let section = LazySection { mode, modes: PhantomData };
+        let section = LazySection { mode, origin: arch::Origin::caller(), modes: PhantomData };
         f(&section)
     }
 }
@@ -105,6 +108,8 @@ impl fmt::Debug for LazyModes {
 #[derive(Debug)]
 pub struct LazySection<'a> {
     mode: LazyMode,
+    /// Nothing on the processor; the mock sees by it whose end the drop is.
+    origin: arch::Origin,
     modes: PhantomData<&'a mut LazyModes>,
 }
 
@@ -116,6 +121,7 @@ impl LazySection<'_> {
 
     /// Does what has been held back so far: leaves the mode and enters it again.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub fn flush(&self) {
         set_lazy_mode(LazyMode::NONE);
         set_lazy_mode(self.mode);
@@ -125,12 +131,14 @@ impl LazySection<'_> {
 impl Drop for LazySection<'_> {
     #[inline]
     fn drop(&mut self) {
+        self.origin.end();
         set_lazy_mode(LazyMode::NONE);
     }
 }
 
 /// Enters a mode, or leaves the one that is open.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 fn set_lazy_mode(mode: LazyMode) {
     // SAFETY: the modes are entered and left in turn: `LazyModes` is borrowed while one is open, and the
     // processor has one only. Holding back is announced to those who do the updates.

@@ -65,6 +65,7 @@ pub struct LinearMapping {
 ///
 /// Source: facts sheet, sections 5.5 and 7.3.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_linear_mapping(slot: LinearMappingSlot, mapping: LinearMapping) {
     let LinearMapping { address, pages, first_frame } = mapping;
     // SAFETY: passed on to the caller.

@@ -96,9 +96,10 @@ impl Update {
 /// does, breaks no reference and no code; the old translation is invalidated before anything relies on the
 /// new one.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_pxe(entry: *mut u32, value: u32, update: Update) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_pxe(value, address(entry), update.0.bits()) };
+    unsafe { arch::call::set_pxe(value, arch::linear(entry), update.0.bits()) };
 }
 
 /// Writes the 8-byte page-table entry at `entry` (ECX): value in EDX:EAX, flags on the stack.
@@ -112,10 +113,11 @@ pub unsafe fn set_pxe(entry: *mut u32, value: u32, update: Update) {
 /// As for [`set_pxe`], with entries of 8 bytes. A processor that uses the mapping while it changes may find it
 /// absent.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_pxe_long(entry: *mut u64, value: u64, update: Update) {
     let (low, high) = (value as u32, (value >> 32) as u32);
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_pxe_long(low, high, address(entry), update.0.bits()) };
+    unsafe { arch::call::set_pxe_long(low, high, arch::linear(entry), update.0.bits()) };
 }
 
 /// Announces the entry at `entry` (EAX), which the kernel has written itself; flags in EDX.
@@ -126,9 +128,10 @@ pub unsafe fn set_pxe_long(entry: *mut u64, value: u64, update: Update) {
 ///
 /// As for [`set_pxe`], for the value that the entry holds now.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn update_pxe(entry: *const u32, update: Update) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::update_pxe(address(entry), update.0.bits()) };
+    unsafe { arch::call::update_pxe(arch::linear(entry), update.0.bits()) };
 }
 
 /// Announces the 8-byte entry at `entry` (EAX), which the kernel has written itself; flags in EDX.
@@ -137,13 +140,15 @@ pub unsafe fn update_pxe(entry: *const u32, update: Update) {
 ///
 /// As for [`set_pxe_long`], for the value that the entry holds now.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn update_pxe_long(entry: *const u64, update: Update) {
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::update_pxe_long(address(entry), update.0.bits()) };
+    unsafe { arch::call::update_pxe_long(arch::linear(entry), update.0.bits()) };
 }
 
 /// Invalidates this processor's translation of the page, small or large, at linear address `address` (EAX).
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn inval_page(address: u32) {
     // SAFETY: the translation is read again from the page tables.
     unsafe { arch::call::inval_page(address) };
@@ -151,6 +156,7 @@ pub fn inval_page(address: u32) {
 
 /// Invalidates this processor's translations but for the global ones.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn flush_tlb() {
     // SAFETY: the translations are read again from the page tables.
     unsafe { arch::call::flush_tlb(FlushTlb::TLB.bits()) };
@@ -158,15 +164,11 @@ pub fn flush_tlb() {
 
 /// Invalidates all of this processor's translations, the global ones too.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub fn flush_tlb_global() {
     let flush = FlushTlb::TLB.union(FlushTlb::GLOBAL);
     // SAFETY: as above.
     unsafe { arch::call::flush_tlb(flush.bits()) };
-}
-
-/// The linear address of an entry.
-fn address<T>(entry: *const T) -> u32 {
-    entry.expose_provenance() as u32
 }
 
 /// Calls of which no specification is known; what they take and return is what one implementation does.
@@ -181,6 +183,7 @@ pub mod undocumented {
     ///
     /// Not known.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn machine_to_physical(machine: u32) -> u32 {
         // SAFETY: passed on to the caller.
         unsafe { arch::call::machine_to_physical(machine) }
@@ -192,6 +195,7 @@ pub mod undocumented {
     ///
     /// Not known.
     #[inline]
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn physical_to_machine(physical: u32, argument: u32) -> u32 {
         // SAFETY: passed on to the caller.
         unsafe { arch::call::physical_to_machine(physical, argument) }

@@ -69,6 +69,7 @@ pub enum Contents {
 ///
 /// The frame is the kernel's, is no page table yet, and holds what `contents` says.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn allocate_page(table: TableFrame, contents: Contents) {
     let (flags, [clone, first, count]) = match contents {
         Contents::Any => (PageFlags::NORMAL, [0; 3]),
@@ -86,6 +87,7 @@ pub unsafe fn allocate_page(table: TableFrame, contents: Contents) {
 ///
 /// The frame was announced as such by [`allocate_page`], and no processor and no other table uses it.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn release_page(table: TableFrame) {
     // SAFETY: passed on to the caller.
     unsafe { arch::call::release_page(table.frame, table.flags().bits()) };

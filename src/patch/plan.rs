@@ -13,7 +13,7 @@ use super::encode::encode;
 use super::error::{CommitError, PlanError, SiteError};
 use super::{Relocation, RelocationTable, TextWriter};
 use crate::arch;
-use crate::site::{NATIVE_FORMS, Site, SiteBytes, SiteTable};
+use crate::site::{Site, SiteBytes, SiteTable};
 
 /// A sound plan: every site of a kernel, and what the ROM's relocations put there.
 ///
@@ -43,9 +43,7 @@ impl<'a> Plan<'a> {
         let plan = Self { sites, relocations };
         if cfg!(feature = "indirect") {
             // Every entry of the call table counts as a site.
-            for form in &NATIVE_FORMS {
-                plan.relocations.for_site(form.call)?;
-            }
+            plan.relocations.check_sites_of_all()?;
         }
         for site in plan.sites.iter() {
             let site = site.map_err(SiteError::from)?;

@@ -78,6 +78,15 @@ impl RelocationTable {
         }
     }
 
+    /// Checks that a site of any call can take the relocation of the call.
+    ///
+    /// # Errors
+    ///
+    /// The first relocation that the call table does not allow.
+    pub(crate) fn check_sites_of_all(&self) -> Result<(), RelocationError> {
+        Call::all().try_for_each(|call| self.for_site(call).map(|_| ()))
+    }
+
     /// The relocation of `call`, if a site of the call can take it.
     ///
     /// # Errors

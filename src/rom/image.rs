@@ -4,11 +4,11 @@ use core::ffi::CStr;
 use core::ops::Range;
 
 use paravirt_vmi_abi::header::{LICENSES, ROM_INIT_OFFSET, ROM_SIGNATURE, VROM_SIGNATURE};
-use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
+use paravirt_vmi_abi::{Call, Generation, PciDataStructure, PnpExpansionHeader, RomHeader, pci, pnp};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 use super::error::{RomDefect, RomError};
-use super::generation::{Adapter, Generation};
+use super::generation::{self, Adapter};
 use crate::patch::{Relocation, RelocationError, RelocationTable};
 
 /// A VMI ROM: signatures, length, checksum, version, the bounds of every offset in its headers, and in 13.x
@@ -61,7 +61,7 @@ impl<'a> Rom<'a> {
             return Err(RomDefect::Checksum { sum });
         }
         let (major, minor) = (header.api_version_major, header.api_version_minor);
-        let generation = Generation::of(major, minor).ok_or(RomDefect::Version { major, minor })?;
+        let generation = Generation::of_version(major, minor).ok_or(RomDefect::Version { major, minor })?;
         let fields = Fields { image };
         let found = header.license_offset.get();
         if generation != Generation::V3_0 && fields.is_license(found) {
@@ -187,14 +187,14 @@ impl<'a> Rom<'a> {
     ) -> Result<RelocationTable, RelocationError> {
         let range = base..base.saturating_add(self.image.len() as u32);
         RelocationTable::query_kinds(range, self.generation.relocation_kinds(), |call| {
-            self.generation.relocation(call, base, &mut ask)
+            generation::relocation(self.generation, call, base, &mut ask)
         })
     }
 
     /// The calls whose sites reach the ROM through an adapter.
     pub(crate) fn adapters(&self) -> impl Iterator<Item = (Call, Adapter)> + use<> {
         let generation = self.generation;
-        Call::all().filter_map(move |call| Some((call, generation.adapter(call)?)))
+        Call::all().filter_map(move |call| Some((call, generation::adapter(generation, call)?)))
     }
 }
 

@@ -24,8 +24,9 @@ use core::ops::Range;
 use paravirt_vmi_abi::header::{ROM_WINDOW_END, ROM_WINDOW_START, ROM_WINDOW_STEP, VROM_SIGNATURE};
 
 pub use error::{ProbeError, RomDefect, RomError};
-pub use generation::{Adapter, Generation};
+pub use generation::Adapter;
 pub use image::Rom;
+pub use paravirt_vmi_abi::Generation;
 
 /// The physical addresses at which option ROMs lie: C0000 to E0000.
 pub const WINDOW: Range<u32> = ROM_WINDOW_START..ROM_WINDOW_END;

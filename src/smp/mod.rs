@@ -59,8 +59,9 @@ impl ApStatePage {
 /// The processor is not running the kernel, and has had an INIT. The state is sound for it: its tables, its
 /// stack and its code are there, and its own. It stays in place and as it is until the processor is up.
 #[inline]
+#[cfg_attr(not(target_arch = "x86"), track_caller)]
 pub unsafe fn set_initial_ap_state(state: &ApStatePage, apic_id: u8) {
-    let state = (&raw const *state).expose_provenance() as u32;
+    let state = arch::linear(state);
     // SAFETY: passed on to the caller.
-    unsafe { arch::call::set_initial_ap_state(state, apic_id.into()) };
+    unsafe { arch::call::set_initial_ap_state(state, u32::from(apic_id)) };
 }

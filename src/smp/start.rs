@@ -89,6 +89,7 @@ impl ProcessorStart<'_> {
     /// * Natively, the code at the trampoline page is there, and brings the processor to where it belongs.
     /// * `apic` is that of this processor. Nobody else here sends messages meanwhile: interrupts are masked,
     ///   or their handlers leave the interrupt command alone.
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn run(
         &self,
         apic: &LocalApic,
@@ -126,6 +127,7 @@ impl ProcessorStart<'_> {
     /// # Safety
     ///
     /// What the command does to the processor is sound.
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
     unsafe fn send(
         &self,
         apic: &LocalApic,

@@ -4,12 +4,17 @@
 use paravirt_vmi::abi::{Call, RelocationKind};
 use paravirt_vmi::boot::{Backend, ErrorCause, NativeReason, Options, activate};
 use paravirt_vmi::mmu::LinearMapping;
-use paravirt_vmi::patch::{PlanError, Relocation, RelocationError, SiteError, TextError, TextWriter};
+use paravirt_vmi::patch::{PlanError, RelocationError, SiteError, TextError, TextWriter};
 use paravirt_vmi::rom::ProbeError;
+use paravirt_vmi_rom_image::{Generation, Image, Relocation};
 
 use crate::support::kernel::{Fault, Kernel};
-use crate::support::machine::{Fake, OFFSET, ROM, Step, boot, error, machine, sound_answer};
-use crate::support::rom_image::{rom_image, window};
+use crate::support::machine::{Fake, OFFSET, ROM, Step, boot, error, machine, machine_with};
+
+/// A sound ROM.
+fn image() -> Image {
+    Image::new(Generation::V3_0)
+}
 
 /// The reason for which a machine stays native; nothing may have been written.
 fn native_reason(mut fake: Fake, mut kernel: Kernel) -> (NativeReason, Vec<Step>) {
@@ -52,9 +57,7 @@ fn without_a_rom_the_kernel_stays_native_and_nothing_is_called() {
 
 #[test]
 fn with_a_defective_rom_the_kernel_stays_native_and_nothing_is_called() {
-    let (mut fake, kernel) = machine();
-    let image = rom_image(|header, _, _| header.api_version_major = 12);
-    fake.window = window(&image, ROM).leak();
+    let (fake, kernel) = machine_with(&image().edit(|header, _, _| header.api_version_major = 12));
     let (reason, steps) = native_reason(fake, kernel);
     assert!(matches!(reason, NativeReason::Rom(ProbeError::Rejected(_))));
     assert_eq!(reason.to_string(), "ROM at C3000: interface version 12.0 at 0x0c, expected 3.x or 13.x");
@@ -95,8 +98,7 @@ fn a_record_section_of_broken_length_is_found_before_vmi_init() {
 
 #[test]
 fn when_vmi_init_fails_the_kernel_stays_native_and_nothing_is_asked() {
-    let (mut fake, kernel) = machine();
-    fake.status = u32::MAX;
+    let (fake, kernel) = machine_with(&image().with_init_status(u32::MAX));
     let (reason, steps) = native_reason(fake, kernel);
     assert_eq!(reason, NativeReason::Init { rom: ROM, status: u32::MAX });
     assert_eq!(reason.to_string(), "ROM at C3000: vmi_init failed with status 0xffffffff");
@@ -105,25 +107,19 @@ fn when_vmi_init_fails_the_kernel_stays_native_and_nothing_is_asked() {
 
 #[test]
 fn an_answer_that_cannot_be_used_is_an_error_and_the_text_is_whole() {
-    type Case = (fn(u32) -> Relocation, &'static str);
-    let cases: [Case; 4] = [
+    let at = |kind, offset| Relocation { kind, offset };
+    let cases = [
+        (at(RelocationKind(9), 0), "ROM at C3000: CPUID (call 0): relocation type 0x09 is unknown"),
         (
-            |_| Relocation { kind: RelocationKind(9), target: 0 },
-            "ROM at C3000: CPUID (call 0): relocation type 0x09 is unknown",
-        ),
-        (
-            |_| Relocation { kind: RelocationKind::CALL_REL, target: ROM },
+            // Physical where a linear address belongs.
+            at(RelocationKind::CALL_REL, OFFSET.wrapping_neg()),
             "ROM at C3000: CPUID (call 0): target 000c3000 is outside the ROM at c00c3000..c00c3400",
         ),
-        (
-            |_| Relocation { kind: RelocationKind::JUMP_REL, target: OFFSET + ROM },
-            "ROM at C3000: CPUID (call 0): JUMP_REL where only a call fits",
-        ),
-        (|_| Relocation::NONE, "ROM at C3000: IRET (call 33): the ROM must provide it, and answers NONE"),
+        (at(RelocationKind::JUMP_REL, 0), "ROM at C3000: CPUID (call 0): JUMP_REL where only a call fits"),
+        (Relocation::NONE, "ROM at C3000: IRET (call 33): the ROM must provide it, and answers NONE"),
     ];
     for (answer, message) in cases {
-        let (mut fake, kernel) = machine();
-        fake.answer = answer;
+        let (fake, kernel) = machine_with(&image().with_answers(|_, _| answer));
         let error = error(fake, kernel);
         assert_eq!(error.to_string(), message);
         assert_eq!((error.rom, error.kernel_ring), (ROM, 1));
@@ -132,12 +128,9 @@ fn an_answer_that_cannot_be_used_is_an_error_and_the_text_is_whole() {
 
 #[test]
 fn an_answer_for_a_call_without_sites_is_checked_too() {
-    let (mut fake, kernel) = machine();
+    let outside = Relocation::call(0xffff);
+    let (mut fake, kernel) = machine_with(&image().with_answer(Call::SET_CALLBACKS, outside));
     fake.records = &[];
-    fake.answer = |number| match number {
-        72 => Relocation { kind: RelocationKind::CALL_REL, target: u32::MAX },
-        number => sound_answer(number),
-    };
     let ErrorCause::Plan(PlanError::Relocation(RelocationError::TargetOutsideRom { call, .. })) =
         error(fake, kernel).cause
     else {
@@ -179,30 +172,22 @@ fn the_off_switch_leaves_everything_alone() {
 }
 
 #[test]
-fn on_a_host_there_is_no_rom() {
-    let mut kernel = Kernel::new([]);
-    let options = Options { enabled: true, physical_offset: OFFSET, linear_mapping: None };
-    // SAFETY: the mock has neither ROM nor sites.
-    let backend = unsafe { activate(&options, &mut kernel.text) };
-    assert!(matches!(backend, Ok(Backend::Native(NativeReason::Rom(ProbeError::NotFound)))));
-}
-
-#[test]
 fn the_linear_mapping_is_declared_last_and_only_to_a_rom_that_wants_to_know() {
     let mapping = LinearMapping { address: OFFSET, pages: 0x1000, first_frame: 0 };
-    let last_step = |status, wanted, answer| {
-        let (mut fake, mut kernel) = machine();
-        (fake.mapping, fake.status, fake.answer) = (wanted, status, answer);
+    let last_step = |image: &Image, wanted| {
+        let (mut fake, mut kernel) = machine_with(image);
+        fake.mapping = wanted;
         boot(&mut fake, &mut kernel.text).unwrap();
         fake.steps.into_inner().pop()
     };
-    let declared = Step::LinearMapping { entry: OFFSET + ROM + 0x200 + 48, mapping };
-    assert_eq!(last_step(0, Some(mapping), sound_answer), Some(declared));
-    assert_ne!(last_step(0, None, sound_answer), Some(declared));
-    assert_ne!(last_step(1, Some(mapping), sound_answer), Some(declared));
-    let unwanted: fn(u32) -> Relocation =
-        |number| if number == 48 { Relocation::NONE } else { sound_answer(number) };
-    assert_ne!(last_step(0, Some(mapping), unwanted), Some(declared));
+    let image = image();
+    let entry = image.answer(Call::SET_LINEAR_MAPPING.number(), OFFSET + ROM).eip.get();
+    let declared = Step::LinearMapping { entry, mapping };
+    assert_eq!(last_step(&image, Some(mapping)), Some(declared));
+    assert_ne!(last_step(&image, None), Some(declared));
+    assert_ne!(last_step(&image.with_init_status(1), Some(mapping)), Some(declared));
+    let unwanted = image.with_answer(Call::SET_LINEAR_MAPPING, Relocation::NONE);
+    assert_ne!(last_step(&unwanted, Some(mapping)), Some(declared));
 }
 
 #[test]

@@ -8,9 +8,15 @@ use paravirt_vmi::abi::{Argument, Call, LegacySlot, RelocationKind, legacy};
 use paravirt_vmi::boot::{Backend, Error, NativeReason};
 use paravirt_vmi::patch::Relocation;
 use paravirt_vmi::rom::{self, Adapter, Generation, ProbeError, Rom, RomDefect, RomError};
+use paravirt_vmi_rom_image::{self as rom_image, Image, window};
 
 use crate::support::machine::{Fake, OFFSET, ROM, Step, adapter_address, boot, error, machine_with};
-use crate::support::rom_image::{legacy_image, rom_image, window};
+
+/// A sound ROM of version 13.`minor`.
+fn legacy_image(minor: u8) -> Image {
+    let generation = Generation::of_version(legacy::API_VERSION_MAJOR, minor).unwrap();
+    Image::new(generation).edit(|header, _, _| header.api_version_minor = minor)
+}
 
 /// Linear address of a slot.
 fn slot_address(slot: u8) -> u32 {
@@ -43,7 +49,7 @@ fn expected(call: Call, minor: u8) -> Option<(u8, Option<Adapter>)> {
 
 /// A machine with a ROM of 13.x, and a kernel with a site of each call.
 fn legacy_machine(minor: u8) -> (Fake, crate::support::kernel::Kernel) {
-    machine_with(&legacy_image(minor, |_, _, _| ()))
+    machine_with(&legacy_image(minor))
 }
 
 #[test]
@@ -51,50 +57,54 @@ fn both_generations_are_found_and_told_apart_by_their_version() {
     let cases =
         [(0, Generation::V13_0), (2, Generation::V13_0), (3, Generation::V13_3), (9, Generation::V13_3)];
     for (minor, generation) in cases {
-        let window = window(&legacy_image(minor, |_, _, _| ()), ROM);
+        let window = window([(ROM, legacy_image(minor))]);
         let rom = rom::probe(&window).unwrap();
         assert_eq!((rom.generation(), rom.api_version()), (generation, (13, minor)));
-        assert_eq!(rom.manufacturer(), Some(c"test"));
+        assert_eq!(rom.manufacturer(), Some(c"paravirt-vmi"));
     }
-    let window = window(&rom_image(|_, _, _| ()), ROM);
+    let window = window([(ROM, Image::new(Generation::V3_0))]);
     assert_eq!(rom::probe(&window).unwrap().generation(), Generation::V3_0);
 }
 
 #[test]
 fn what_13_x_has_reserved_is_not_looked_at() {
-    let image = legacy_image(0, |header, _, _| {
+    let image = legacy_image(0).edit(|header, _, _| {
         header.virtual_top = 0xfc00_0000.into();
         header.license_offset = 0xffff.into();
         header.reserved = [0xcc; 96];
     });
-    let rom = Rom::parse(&image, ROM).unwrap();
+    let rom = Rom::parse(image.bytes(), ROM).unwrap();
     assert_eq!((rom.virtual_top(), rom.license()), (0, None));
 }
 
 #[test]
 fn a_rom_of_13_x_needs_no_pci_header_and_one_that_it_has_is_checked() {
-    let without = legacy_image(0, |header, _, _| header.pci_header_offset = 0.into());
-    assert_eq!(Rom::parse(&without, ROM).unwrap().pci(), None);
+    let image = legacy_image(0);
+    let without = image.edit(|header, _, _| header.pci_header_offset = 0.into());
+    assert_eq!(Rom::parse(without.bytes(), ROM).unwrap().pci(), None);
     let found = *b"PCIX";
-    let bad = legacy_image(0, |_, pci, _| pci.signature = found);
-    let defect = RomDefect::PciSignature { offset: 0xb14, found };
-    assert_eq!(Rom::parse(&bad, ROM), Err(RomError { address: ROM, defect }));
+    let bad = image.edit(|_, pci, _| pci.signature = found);
+    let offset = image.header().unwrap().pci_header_offset.get();
+    let defect = RomDefect::PciSignature { offset, found };
+    assert_eq!(Rom::parse(bad.bytes(), ROM), Err(RomError { address: ROM, defect }));
 }
 
 #[test]
 fn a_rom_of_13_x_whose_slots_leave_the_image_is_refused() {
     for (minor, end) in [(0, 0xaa0), (3, 0xb00)] {
-        for units in 0..=6 {
-            let mut image = legacy_image(minor, |header, _, _| header.rom_length = units);
+        let whole = legacy_image(minor);
+        for units in 0..=whole.header().unwrap().rom_length {
             let length = usize::from(units) * 512;
-            image.truncate(length.max(0x200));
-            let last = image.len() - 1;
-            image[last] = 0;
-            image[last] = image.iter().fold(0u8, |sum, byte| sum.wrapping_sub(*byte));
-            let parsed = Rom::parse(&image, ROM).map_err(|error| error.defect);
-            match units {
+            let image = whole.edit(|header, _, _| header.rom_length = units);
+            let image = image.edit_bytes(|bytes| bytes.truncate(length.max(0x200)));
+            // What the slots end in front of is of no concern here.
+            let image = image.edit(|header, _, _| {
+                (header.pci_header_offset, header.pnp_header_offset) = (0.into(), 0.into());
+            });
+            let parsed = Rom::parse(image.bytes(), ROM).map_err(|error| error.defect);
+            match length {
                 0 => assert_eq!(parsed, Err(RomDefect::TooShort { length: 0 })),
-                1..=5 => assert_eq!(parsed, Err(RomDefect::SlotsOutside { end, length })),
+                _ if length < end => assert_eq!(parsed, Err(RomDefect::SlotsOutside { end, length })),
                 _ => assert!(parsed.is_ok(), "{parsed:?}"),
             }
         }
@@ -106,7 +116,7 @@ fn a_rom_of_13_x_whose_slots_leave_the_image_is_refused() {
 #[test]
 fn a_3_0_rom_that_calls_itself_13_x_is_refused_before_anything_in_it_is_called() {
     for minor in [0, 3] {
-        let image = rom_image(|header, _, _| {
+        let image = Image::new(Generation::V3_0).edit(|header, _, _| {
             (header.api_version_major, header.api_version_minor) = (13, minor);
         });
         let (mut fake, mut kernel) = machine_with(&image);
@@ -125,7 +135,6 @@ fn a_3_0_rom_that_calls_itself_13_x_is_refused_before_anything_in_it_is_called()
 #[test]
 fn a_13_0_rom_is_never_asked_and_every_call_that_it_has_goes_to_its_slot() {
     let (mut fake, mut kernel) = legacy_machine(0);
-    fake.answer = |_| panic!("13.0 has no GetRelocationInfo");
     let Ok(Backend::Vmi(vmi)) = boot(&mut fake, &mut kernel.text) else { panic!("not patched") };
     let mut steps = vec![Step::Init { entry: slot_address(4) }];
     for call in Call::all() {
@@ -145,8 +154,8 @@ fn a_13_0_rom_is_never_asked_and_every_call_that_it_has_goes_to_its_slot() {
 
 #[test]
 fn a_13_3_rom_is_asked_through_slot_85_with_the_numbers_of_slots() {
-    let (mut fake, mut kernel) = legacy_machine(3);
-    fake.answer = |slot| call_rel(OFFSET + ROM + 0x700 + slot);
+    let image = legacy_image(3).with_answers(|slot, _| rom_image::Relocation::call(0x700 + slot));
+    let (mut fake, mut kernel) = machine_with(&image);
     let Ok(Backend::Vmi(vmi)) = boot(&mut fake, &mut kernel.text) else { panic!("not patched") };
     let mut steps = vec![Step::Init { entry: slot_address(4) }];
     let mut adapters = vec![];
@@ -172,11 +181,11 @@ fn a_13_3_rom_is_asked_through_slot_85_with_the_numbers_of_slots() {
 
 #[test]
 fn a_call_that_a_13_3_rom_does_not_provide_stays_native_without_an_adapter() {
-    let (mut fake, mut kernel) = legacy_machine(3);
-    fake.answer = |slot| match slot {
-        39 | 40 => call_rel(OFFSET + ROM + 0x700),
-        _ => Relocation::NONE,
-    };
+    let image = legacy_image(3).with_answers(|slot, answer| match slot {
+        39 | 40 => answer,
+        _ => rom_image::Relocation::NONE,
+    });
+    let (mut fake, mut kernel) = machine_with(&image);
     let Ok(Backend::Vmi(vmi)) = boot(&mut fake, &mut kernel.text) else { panic!("not patched") };
     assert!(!fake.steps.borrow().iter().any(|step| matches!(step, Step::Adapter { .. })));
     assert_eq!(vmi.plan.relocation(Call::UPDATE_KERNEL_STACK), Relocation::NONE);
@@ -184,27 +193,28 @@ fn a_call_that_a_13_3_rom_does_not_provide_stays_native_without_an_adapter() {
 
 #[test]
 fn the_answers_of_a_13_3_rom_are_checked_before_an_adapter_is_put_in_front() {
-    type Case = (fn(u32) -> Relocation, &'static str);
-    let cases: [Case; 3] = [
+    let length = legacy_image(3).bytes().len() as u32;
+    let range = format!("{:08x}..{:08x}", OFFSET + ROM, OFFSET + ROM + length);
+    let at = |kind, offset| rom_image::Relocation { kind, offset };
+    let cases = [
         (
-            |slot| if slot == 53 { call_rel(0x1234) } else { call_rel(OFFSET + ROM) },
-            "ROM at C3000: AllocatePage (call 44): target 00001234 is outside the ROM at c00c3000..c00c3c00",
+            (Call::ALLOCATE_PAGE, at(RelocationKind::CALL_REL, length)),
+            format!(
+                "ROM at C3000: AllocatePage (call 44): target {:08x} is outside the ROM at {range}",
+                OFFSET + ROM + length
+            ),
         ),
         (
-            |_| Relocation { kind: RelocationKind::NOP, target: 0 },
-            "ROM at C3000: CPUID (call 0): relocation type NOP is unknown",
+            (Call::CPUID, at(RelocationKind::NOP, 0)),
+            "ROM at C3000: CPUID (call 0): relocation type NOP is unknown".to_owned(),
         ),
         (
-            |slot| {
-                let kind = if slot == 53 { RelocationKind::JUMP_REL } else { RelocationKind::CALL_REL };
-                Relocation { kind, target: OFFSET + ROM }
-            },
-            "ROM at C3000: AllocatePage (call 44): JUMP_REL where only a call fits",
+            (Call::ALLOCATE_PAGE, at(RelocationKind::JUMP_REL, 0)),
+            "ROM at C3000: AllocatePage (call 44): JUMP_REL where only a call fits".to_owned(),
         ),
     ];
-    for (answer, message) in cases {
-        let (mut fake, kernel) = legacy_machine(3);
-        fake.answer = answer;
+    for ((call, answer), message) in cases {
+        let (fake, kernel) = machine_with(&legacy_image(3).with_answer(call, answer));
         assert_eq!(error(fake, kernel).to_string(), message);
     }
 }
@@ -223,8 +233,7 @@ fn sites_of_adapted_calls_call_the_adapter() {
 
 #[test]
 fn when_init_of_a_13_x_rom_fails_the_kernel_stays_native() {
-    let (mut fake, mut kernel) = legacy_machine(0);
-    fake.status = u32::MAX;
+    let (mut fake, mut kernel) = machine_with(&legacy_image(0).with_init_status(u32::MAX));
     let result: Result<Backend, Error> = boot(&mut fake, &mut kernel.text);
     assert!(matches!(result, Ok(Backend::Native(NativeReason::Init { rom: ROM, status: u32::MAX }))));
     assert_eq!(fake.steps, RefCell::new(vec![Step::Init { entry: slot_address(4) }]));

@@ -2,20 +2,24 @@
 
 use paravirt_vmi::abi::{PciDataStructure, PnpExpansionHeader, RomHeader};
 use paravirt_vmi::rom::{self, Generation, ProbeError, Rom, RomDefect, RomError};
+use paravirt_vmi_rom_image::{Image, field, window};
 use proptest::prelude::*;
-
-use crate::support::rom_image::{PCI_OFFSET, PNP_OFFSET, legacy_image, rom_image, window};
 
 const ADDRESS: u32 = 0xc_d000;
 
+/// A sound ROM.
+fn image() -> Image {
+    Image::new(Generation::V3_0)
+}
+
 /// The defect that probing reports for an image bent by `bend`.
 fn defect(bend: impl FnOnce(&mut RomHeader, &mut PciDataStructure, &mut PnpExpansionHeader)) -> RomDefect {
-    defect_of(&rom_image(bend))
+    defect_of(image().edit(bend).bytes())
 }
 
 /// The defect that probing reports for `image`.
 fn defect_of(image: &[u8]) -> RomDefect {
-    match rom::probe(&window(image, ADDRESS)) {
+    match rom::probe(&window([(ADDRESS, image)])) {
         Err(ProbeError::Rejected(RomError { address: ADDRESS, defect })) => defect,
         other => panic!("{other:?}"),
     }
@@ -23,54 +27,51 @@ fn defect_of(image: &[u8]) -> RomDefect {
 
 #[test]
 fn a_sound_rom_is_found_where_it_lies() {
-    let window = window(&rom_image(|_, _, _| ()), ADDRESS);
+    let window = window([(ADDRESS, image())]);
     let rom = rom::probe(&window).unwrap();
     assert_eq!(rom.address(), ADDRESS);
     assert_eq!(rom.range(), ADDRESS..ADDRESS + 0x400);
     assert_eq!(rom.api_version(), (3, 0));
     assert_eq!(rom.license(), Some(c"GPL v2"));
-    assert_eq!(rom.manufacturer(), Some(c"test"));
-    assert_eq!(rom.product(), None);
+    assert_eq!(rom.manufacturer(), Some(c"paravirt-vmi"));
+    assert_eq!(rom.product(), Some(c"VMI 3.0 image without code"));
     assert_eq!(rom.pci().unwrap().vendor_id.get(), 0x15ad);
 }
 
 #[test]
 fn a_rom_is_found_at_every_step_of_the_window_and_between_the_steps_it_is_not() {
-    let image = rom_image(|_, _, _| ());
+    let image = image();
     for address in (0xc_0000..0xe_0000).step_by(0x800) {
-        assert_eq!(rom::probe(&window(&image, address)).map(|rom| rom.address()), Ok(address));
-        let between = window(&image, address + 0x200);
+        assert_eq!(rom::probe(&window([(address, &image)])).map(|rom| rom.address()), Ok(address));
+        let between = window([(address + 0x200, &image)]);
         assert_eq!(rom::probe(&between), Err(ProbeError::NotFound));
     }
 }
 
 #[test]
 fn the_first_of_two_sound_roms_is_taken() {
-    let image = rom_image(|_, _, _| ());
-    let mut window = window(&image, 0xd_0000);
-    window[0x8000..][..image.len()].copy_from_slice(&image);
+    let window = window([(0xd_0000, image()), (0xc_8000, image())]);
     assert_eq!(rom::probe(&window).unwrap().address(), 0xc_8000);
 }
 
 #[test]
 fn a_sound_rom_behind_a_defective_one_is_taken() {
-    let mut window = window(&rom_image(|_, _, _| ()), 0xd_0000);
-    let bad = rom_image(|header, _, _| header.api_version_major = 2);
-    window[0x8000..][..bad.len()].copy_from_slice(&bad);
+    let bad = image().edit(|header, _, _| header.api_version_major = 2);
+    let window = window([(0xd_0000, image()), (0xc_8000, bad)]);
     assert_eq!(rom::probe(&window).unwrap().address(), 0xd_0000);
 }
 
 #[test]
 fn an_option_rom_of_another_kind_is_no_candidate() {
-    let image = rom_image(|header, _, _| header.vrom_signature = 0.into());
-    assert_eq!(rom::probe(&window(&image, ADDRESS)), Err(ProbeError::NotFound));
-    let error = Rom::parse(&image, ADDRESS).unwrap_err();
+    let image = image().edit(|header, _, _| header.vrom_signature = 0.into());
+    assert_eq!(rom::probe(&window([(ADDRESS, &image)])), Err(ProbeError::NotFound));
+    let error = Rom::parse(image.bytes(), ADDRESS).unwrap_err();
     assert_eq!(error.defect, RomDefect::VmiSignature { found: 0 });
 }
 
 #[test]
 fn a_window_shorter_than_the_real_one_is_searched_as_far_as_it_goes() {
-    let full = window(&rom_image(|_, _, _| ()), ADDRESS);
+    let full = window([(ADDRESS, image())]);
     let offset = (ADDRESS - 0xc_0000) as usize;
     assert!(rom::probe(&full[..offset + 0x400]).is_ok());
     let cut = rom::probe(&full[..offset + 0x3ff]).unwrap_err();
@@ -100,17 +101,17 @@ fn a_rom_with_length_zero_is_refused() {
 
 #[test]
 fn a_rom_that_leads_beyond_the_window_is_refused() {
-    let image = rom_image(|header, _, _| header.rom_length = 5);
-    let error = rom::probe(&window(&image, 0xd_f800)).unwrap_err();
+    let image = image().edit(|header, _, _| header.rom_length = 5);
+    let error = rom::probe(&window([(0xd_f800, image)])).unwrap_err();
     let defect = RomDefect::BeyondWindow { length: 0xa00, available: 0x800 };
     assert_eq!(error, ProbeError::Rejected(RomError { address: 0xd_f800, defect }));
 }
 
 #[test]
 fn a_rom_with_a_wrong_checksum_is_refused_whichever_byte_is_wrong() {
-    let image = rom_image(|_, _, _| ());
-    for offset in 0xf8..image.len() {
-        let mut image = image.clone();
+    let image = image();
+    for offset in 0x14..image.bytes().len() {
+        let mut image = image.clone().into_bytes();
         image[offset] = image[offset].wrapping_add(3);
         assert_eq!(defect_of(&image), RomDefect::Checksum { sum: 3 });
     }
@@ -121,8 +122,8 @@ fn a_rom_of_another_major_version_is_refused_and_of_a_later_minor_one_taken() {
     let defect = defect(|header, _, _| (header.api_version_major, header.api_version_minor) = (12, 3));
     assert_eq!(defect, RomDefect::Version { major: 12, minor: 3 });
     assert_eq!(defect.to_string(), "interface version 12.3 at 0x0c, expected 3.x or 13.x");
-    let later = rom_image(|header, _, _| header.api_version_minor = 7);
-    assert_eq!(rom::probe(&window(&later, ADDRESS)).unwrap().api_version(), (3, 7));
+    let later = image().edit(|header, _, _| header.api_version_minor = 7);
+    assert_eq!(rom::probe(&window([(ADDRESS, later)])).unwrap().api_version(), (3, 7));
 }
 
 #[test]
@@ -135,14 +136,20 @@ fn a_rom_without_pci_header_is_refused() {
 fn a_rom_whose_pci_header_is_none_is_refused() {
     let found = *b"PCIX";
     let defect = defect(|_, pci, _| pci.signature = found);
-    assert_eq!(defect, RomDefect::PciSignature { offset: PCI_OFFSET, found });
+    assert_eq!(
+        defect,
+        RomDefect::PciSignature { offset: image().header().unwrap().pci_header_offset.get(), found }
+    );
 }
 
 #[test]
 fn a_rom_whose_pnp_header_is_none_is_refused() {
     let found = *b"$PnX";
     let defect = defect(|_, _, pnp| pnp.signature = found);
-    assert_eq!(defect, RomDefect::PnpSignature { offset: PNP_OFFSET, found });
+    assert_eq!(
+        defect,
+        RomDefect::PnpSignature { offset: image().header().unwrap().pnp_header_offset.get(), found }
+    );
 }
 
 #[test]
@@ -165,20 +172,20 @@ fn an_offset_outside_the_image_is_refused_whichever_field_holds_it() {
 
 #[test]
 fn a_string_that_does_not_end_is_refused() {
-    let mut image = rom_image(|header, _, _| header.license_offset = 0x3f0.into());
-    image[0x3f0..].fill(0x10);
-    image[0x100] = image[..0x3f0].iter().fold(0u8, |sum, byte| sum.wrapping_sub(*byte));
-    let defect = defect_of(&image);
+    let image = image().edit(|header, _, _| header.license_offset = 0x3f0.into());
+    let image = image.edit_bytes(|bytes| bytes[0x3f0..].fill(0x10));
+    assert_ne!(image.bytes().last(), Some(&0));
+    let defect = defect_of(image.bytes());
     assert_eq!(defect, RomDefect::UnterminatedString { field: "license_offset", offset: 0x3f0 });
 }
 
 #[test]
 fn a_rom_without_licence_and_pnp_header_is_taken() {
-    let image = rom_image(|header, _, _| {
+    let image = image().edit(|header, _, _| {
         header.license_offset = 0.into();
         header.pnp_header_offset = 0.into();
     });
-    let window = window(&image, ADDRESS);
+    let window = window([(ADDRESS, image)]);
     let rom = rom::probe(&window).unwrap();
     assert_eq!((rom.license(), rom.pnp(), rom.manufacturer()), (None, None, None));
 }
@@ -192,28 +199,28 @@ proptest! {
 
     #[test]
     fn a_sound_rom_with_any_few_bytes_changed_gives_a_rom_inside_the_window_or_an_error(
-        changes in proptest::collection::vec((0usize..0x120, any::<u8>()), 1..6),
-        legacy_minor in proptest::option::of(0u8..5),
+        generation in proptest::sample::select(&Generation::ALL[..]),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        in_structures in any::<bool>(),
         resum in any::<bool>(),
         address in (0u32..64).prop_map(|step| 0xc_0000 + step * 0x800),
     ) {
-        let mut image = legacy_minor
-            .map_or_else(|| rom_image(|_, _, _| ()), |minor| legacy_image(minor, |_, _, _| ()));
-        for (offset, value) in changes {
-            image[offset] = value;
+        let mut image = Image::new(generation).into_bytes();
+        // The header and what it points to, or anything.
+        let end = if in_structures { generation.fixed_length() + 0x70 } else { image.len() };
+        for (index, value) in changes {
+            image[index.index(end)] = value;
         }
         if resum {
             let length = (usize::from(image[2]) * 512).clamp(1, image.len());
-            image[length - 1] = 0;
-            image[length - 1] = image[..length].iter().fold(0u8, |sum, byte| sum.wrapping_sub(*byte));
+            image[length - 1] = image[length - 1].wrapping_sub(field::sum(&image[..length]));
         }
-        let window = window(&image, address);
+        let window = window([(address, image)]);
         if let Ok(rom) = rom::probe(&window) {
             prop_assert_eq!(rom.address(), address);
             prop_assert!(rom.range().end <= 0xe_0000);
-            let slots = if rom.generation() == Generation::V3_0 { 0 } else { 85 };
-            prop_assert!(rom.image().len() >= 32 * slots);
-            prop_assert!(rom.image().iter().fold(0u8, |sum, byte| sum.wrapping_add(*byte)) == 0);
+            prop_assert!(rom.image().len() >= rom.generation().fixed_length());
+            prop_assert_eq!(field::sum(rom.image()), 0);
         }
     }
 }

@@ -4,7 +4,7 @@ use paravirt_vmi::cpu::{Cr0, Cr4};
 use paravirt_vmi::descriptor::{Selector, came_from_user, kernel_ring};
 use paravirt_vmi::mmu::LinearMappingSlot;
 use paravirt_vmi::port;
-use paravirt_vmi::{abi::Call, mock};
+use paravirt_vmi::{abi::Call, mock::Cpu};
 
 const VM: u32 = 1 << 17;
 
@@ -65,10 +65,10 @@ fn bits_of_control_registers_without_a_name_are_kept() {
 
 #[test]
 fn an_empty_run_is_a_call_that_moves_nothing() {
-    mock::reset();
+    Cpu::current().reset();
     // SAFETY: the mock has no ports.
     unsafe { port::outsb(0x80, &[]) };
-    let journal = mock::journal();
-    assert_eq!((journal.len(), journal[0].call), (1, Call::OUTSB));
-    assert_eq!(journal[0].arguments[2], 0);
+    let journal = Cpu::current().journal();
+    assert_eq!((journal.len(), journal[0].call()), (1, Some(Call::OUTSB)));
+    assert_eq!(journal[0].arguments()[2], 0);
 }

@@ -7,7 +7,7 @@ use paravirt_vmi::abi::{Call, DescriptorTableRegister};
 use paravirt_vmi::apic::LocalApic;
 use paravirt_vmi::cpu::{Cr0, Cr4};
 use paravirt_vmi::descriptor::Selector;
-use paravirt_vmi::mock;
+use paravirt_vmi::mock::Cpu;
 use paravirt_vmi::smp::{
     ApStatePage, InitialState, ProcessorStart, StartError, StartErrorCause, StateError, TrampolinePage,
 };
@@ -144,7 +144,9 @@ fn start(timeout: Duration, up_after: u32) -> (Result<(), StartError>, Vec<Made>
     let apic = unsafe { LocalApic::new(BASE) };
     // SAFETY: as above.
     let result = unsafe { start.run(&apic, |time| waited.set(waited.get() + time), is_up) };
-    let calls = mock::journal().into_iter().map(|entry| (entry.call, entry.arguments)).collect();
+    let journal = Cpu::current().journal();
+    let calls =
+        journal.iter().filter_map(|entry| Some((entry.call()?, entry.arguments().to_vec()))).collect();
     (result, calls, waited.get())
 }
 
@@ -159,7 +161,7 @@ fn command(value: u32) -> [Made; 3] {
 
 #[test]
 fn a_processor_gets_init_its_state_and_startup() {
-    mock::reset();
+    Cpu::current().reset();
     let (result, calls, waited) = start(Duration::from_secs(1), 1);
     assert_eq!(result, Ok(()));
     assert_eq!(calls[..3], command(0xc500));
@@ -172,7 +174,7 @@ fn a_processor_gets_init_its_state_and_startup() {
 
 #[test]
 fn a_processor_that_is_not_up_gets_a_second_startup() {
-    mock::reset();
+    Cpu::current().reset();
     let (result, calls, _) = start(Duration::from_secs(1), 2);
     assert_eq!(result, Ok(()));
     assert_eq!(calls[7..10], command(0x608));
@@ -181,14 +183,14 @@ fn a_processor_that_is_not_up_gets_a_second_startup() {
 
 #[test]
 fn a_processor_that_comes_up_late_is_waited_for() {
-    mock::reset();
+    Cpu::current().reset();
     let (result, _, waited) = start(Duration::from_millis(50), 2 + 50);
     assert_eq!((result, waited), (Ok(()), Duration::from_micros(60_400)));
 }
 
 #[test]
 fn a_processor_that_never_comes_up_is_a_time_out() {
-    mock::reset();
+    Cpu::current().reset();
     let timeout = Duration::from_millis(50);
     let (result, _, waited) = start(timeout, u32::MAX);
     let error = StartError { apic_id: APIC_ID, cause: StartErrorCause::TimedOut { after: timeout } };
@@ -202,8 +204,8 @@ fn a_processor_that_never_comes_up_is_a_time_out() {
 
 #[test]
 fn a_command_that_is_never_sent_is_an_error_and_nothing_follows_it() {
-    mock::reset();
-    mock::set_answer(Call::APIC_READ, 1 << 12);
+    Cpu::current().reset();
+    Cpu::current().answer(Call::APIC_READ, 1 << 12);
     let (result, calls, waited) = start(Duration::from_secs(1), 1);
     let error = StartError { apic_id: APIC_ID, cause: StartErrorCause::NotSent { command: 0xc500 } };
     assert_eq!(result, Err(error));
@@ -228,7 +230,7 @@ fn a_trampoline_page_is_one_that_real_mode_reaches_and_no_vector_reserves() {
 
 #[test]
 fn the_state_is_looked_for_only_after_the_waiting() {
-    mock::reset();
+    Cpu::current().reset();
     let page = ApStatePage::new(&state()).unwrap();
     let trampoline = TrampolinePage::new(0x8000).unwrap();
     let start =

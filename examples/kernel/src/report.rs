@@ -6,6 +6,7 @@
 //! @figure ID INTEGER
 //! @claim NUMBER WHAT INTEGER
 //! @cell KEY=VALUE ... expected=RESULT found=RESULT
+//! @source FILE HASH
 //! @end PASSED FAILED
 //! @last NUMBER
 //! ```
@@ -132,4 +133,9 @@ pub fn figure(id: &str, value: u32) {
 /// Reports a number that shows one of the claims about user programs; see `conformance::programs`.
 pub fn claim(number: u32, what: &str, value: u32) {
     line!("@claim {number} {what} {value}");
+}
+
+/// Reports a source file of the example driver, by the hash of its bytes.
+pub fn source(file: &str, hash: u64) {
+    line!("@source {file} {hash:016x}");
 }

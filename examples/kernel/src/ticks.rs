@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use paravirt_vmi::irq;
 
 use crate::traps::Frame;
-use crate::{direction, pic, vga};
+use crate::{direction, mailbox, pic, sampling, vga};
 
 /// The interrupt line of the timer.
 pub const LINE: u8 = 0;
@@ -122,6 +122,8 @@ pub fn depths() -> (u32, u32) {
 
 /// Handles one interrupt of the timer.
 pub fn on_tick(frame: &Frame) {
+    // First: it sees how late it is.
+    sampling::on_tick();
     let count_if = |counter: &AtomicU32, condition| {
         counter.fetch_add(u32::from(condition), Relaxed);
     };
@@ -134,6 +136,7 @@ pub fn on_tick(frame: &Frame) {
     count_if(&WHILE_WATCHED, frame.interrupted_user() && (first..behind).contains(&frame.eip));
     count_if(&DELIVERED, true);
     vga::on_tick(count());
+    mailbox::on_tick();
     COUNTDOWN.store(COUNTDOWN.load(Relaxed).saturating_sub(1), Relaxed);
     for turn in 0..WORK.load(Relaxed) / 2 {
         core::hint::black_box(turn);

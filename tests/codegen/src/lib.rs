@@ -2,13 +2,15 @@
 //!
 //! Each function stores 1, 2, 3 ... to [`PROBE`], in this order, with a site between two stores. The
 //! checker finds the stores and the sites in the object file; a compiler that was told too much about
-//! a site would merge or move them.
+//! a site would merge or move them. The functions of `shared` are compared as a whole.
 //!
 //! # Safety
 //!
 //! Nothing here is run.
 #![no_std]
 #![allow(unsafe_code)]
+
+mod shared;
 
 use core::cell::UnsafeCell;
 

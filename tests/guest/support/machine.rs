@@ -2,16 +2,15 @@
 
 use std::cell::RefCell;
 
-use paravirt_vmi::abi::RelocationKind;
 use paravirt_vmi::boot::{Backend, Error, Machine, activate_on};
 use paravirt_vmi::mmu::LinearMapping;
 use paravirt_vmi::patch::Relocation;
 use paravirt_vmi::rom::Adapter;
 use paravirt_vmi::site::{NATIVE_FORMS, StubTable};
+use paravirt_vmi_rom_image::{Generation, Image, window};
 use zerocopy::IntoBytes;
 
 use crate::support::kernel::{Kernel, STUBS, Text};
-use crate::support::rom_image::{rom_image, window};
 
 pub const OFFSET: u32 = 0xc000_0000;
 pub const ROM: u32 = 0xc_3000;
@@ -25,14 +24,13 @@ pub enum Step {
     LinearMapping { entry: u32, mapping: LinearMapping },
 }
 
-/// A machine whose answers a test chooses.
+/// A machine with a ROM, which answers what its image says.
 pub struct Fake {
     pub window: &'static [u8],
+    pub image: Image,
     pub record_address: u32,
     pub records: &'static [u8],
-    pub status: u32,
     pub ring: u8,
-    pub answer: fn(u32) -> Relocation,
     pub mapping: Option<LinearMapping>,
     pub steps: RefCell<Vec<Step>>,
 }
@@ -56,12 +54,13 @@ impl Machine for Fake {
 
     unsafe fn init(&mut self, entry: u32) -> u32 {
         self.steps.borrow_mut().push(Step::Init { entry });
-        self.status
+        self.image.init_status().unwrap()
     }
 
     unsafe fn relocation(&mut self, entry: u32, number: u32) -> Relocation {
         self.steps.borrow_mut().push(Step::Relocation { entry, number });
-        (self.answer)(number)
+        let answer = self.image.answer(number, OFFSET + ROM);
+        Relocation { kind: answer.kind, target: answer.eip.get() }
     }
 
     fn adapter(&mut self, adapter: Adapter, target: u32) -> u32 {
@@ -87,26 +86,20 @@ pub fn adapter_address(adapter: Adapter) -> u32 {
     0xc017_0000 + 16 * adapter as u32
 }
 
-/// Every call, or slot, can be called: 0x200 + its number into the ROM.
-pub fn sound_answer(number: u32) -> Relocation {
-    Relocation { kind: RelocationKind::CALL_REL, target: OFFSET + ROM + 0x200 + number }
-}
-
 /// A machine with a sound ROM of generation 3.0, and a kernel with a site of each call.
 pub fn machine() -> (Fake, Kernel) {
-    machine_with(&rom_image(|_, _, _| ()))
+    machine_with(&Image::new(Generation::V3_0))
 }
 
 /// A machine with the given ROM, and a kernel with a site of each call.
-pub fn machine_with(image: &[u8]) -> (Fake, Kernel) {
+pub fn machine_with(image: &Image) -> (Fake, Kernel) {
     let kernel = Kernel::new(&NATIVE_FORMS);
     let fake = Fake {
-        window: window(image, ROM).leak(),
+        window: window([(ROM, image)]).leak(),
+        image: image.clone(),
         record_address: kernel.record_address,
         records: Box::leak(kernel.records.clone().into_boxed_slice()).as_bytes(),
-        status: 0,
         ring: 1,
-        answer: sound_answer,
         mapping: None,
         steps: RefCell::new(vec![]),
     };

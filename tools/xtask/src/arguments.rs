@@ -160,12 +160,12 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
             ("test", Arg::Long("only")) => only = Some(parser.value()?.string()?),
             ("rom", Arg::Long("abi")) => {
                 let name = parser.value()?.string()?;
-                flavour.abi = Generation::parse(&name)
+                flavour.abi = Generation::from_name(&name)
                     .ok_or_else(|| format!("--abi takes 3.0, 13.0 or 13.3, not {name:?}"))?;
             }
             ("rom", Arg::Long("style")) => {
                 let name = parser.value()?.string()?;
-                flavour.style = Style::parse(&name)
+                flavour.style = Style::from_name(&name)
                     .ok_or_else(|| format!("--style takes full or minimal, not {name:?}"))?;
             }
             ("rom", Arg::Long("trace")) => flavour.trace = true,

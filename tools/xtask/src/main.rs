@@ -21,6 +21,7 @@ mod process;
 mod protocol;
 mod qemu;
 mod rom;
+mod source;
 mod suite;
 mod table;
 mod toolchain;

@@ -14,6 +14,7 @@
 //! @figure ID INTEGER
 //! @claim NUMBER NAME VALUE
 //! @cell KEY=VALUE... expected=RESULT found=RESULT
+//! @source FILE HASH
 //! @end PASSED FAILED
 //! @last NUMBER
 //! ```
@@ -28,6 +29,7 @@ use paravirt_vmi_abi::Call;
 
 use crate::claims::{Cell, Claim};
 use crate::counters::{self, Hypervisor};
+use crate::source::Source;
 
 /// All records of one run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -50,6 +52,8 @@ pub struct Report {
     pub claims: Vec<Claim>,
     /// What instructions did by I/O privilege level.
     pub cells: Vec<Cell>,
+    /// The source files of the example driver.
+    pub sources: Vec<Source>,
     /// What the hypervisor reported.
     pub hypervisor: Hypervisor,
     /// The kernel's own count of passed and failed checks; its last record.
@@ -127,6 +131,7 @@ impl Report {
             }
             "@claim" => self.claims.push(Claim::parse(rest)?),
             "@cell" => self.cells.push(Cell::parse(rest)?),
+            "@source" => self.sources.push(Source::parse(rest)?),
             "@end" => {
                 let (passed, failed) = rest.split_once(' ')?;
                 self.end = Some((passed.parse().ok()?, failed.parse().ok()?));
@@ -276,6 +281,7 @@ mod tests {
         @check irq.nesting ok\r\n\
         @check irq.save fail mask: found 1, expected 0\r\n\
         @figure ticks.delivered 2000\r\n\
+        @source lib.rs cbf29ce484222325\r\n\
         @end 1 1\r\n";
 
     #[test]
@@ -292,6 +298,7 @@ mod tests {
         assert_eq!(report.checks[0].failure, None);
         assert_eq!(report.checks[1].to_string(), "irq.save failed: mask: found 1, expected 0");
         assert_eq!(report.figure("ticks.delivered"), Some(2000));
+        assert_eq!(report.sources[0].hash, 0xCBF2_9CE4_8422_2325);
         assert_eq!(report.end, Some((1, 1)));
     }
 
@@ -323,6 +330,7 @@ mod tests {
             "@check irq.nesting",
             "@check irq.nesting perhaps",
             "@figure ticks many",
+            "@source lib.rs",
             "@site 00101234 30 3e3e3e3efa e8",
             "@site 00101234 30 3e3e3 e8000",
             "@site 00101234 74 3e3e3e3efa e8000000ff",

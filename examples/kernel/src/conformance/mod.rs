@@ -12,6 +12,7 @@
 
 mod calls;
 mod clobbers;
+mod critical_section;
 mod exits;
 mod flag;
 mod halt;
@@ -24,6 +25,7 @@ mod pending;
 mod pointer;
 mod programs;
 mod registers;
+mod sampler;
 mod storm;
 mod survival;
 mod timer;
@@ -59,6 +61,8 @@ fn all(report: &mut Report, activation: &Activation, sysexit: bool) {
     timer::run(report);
     pending::run(report);
     halt::run(report);
+    sampler::run(report);
+    critical_section::run(report);
     user::run(report, activation, sysexit);
     programs::run(report);
     iopl::run(report, activation, sysexit);

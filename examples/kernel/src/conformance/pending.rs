@@ -93,7 +93,7 @@ pub fn return_with_flags(flags: u32) {
 }
 
 /// Lets a tick become pending.
-fn hold_back_a_tick(check: &mut Check) {
+pub fn hold_back_a_tick(check: &mut Check) {
     let before = ticks::count();
     ticks::believe_masked(true);
     pit::one_shot(pit::fast());
@@ -104,7 +104,7 @@ fn hold_back_a_tick(check: &mut Check) {
 
 /// Expects `section`, which is entered masked and calls its argument masked, to end unmasked with the
 /// tick that its argument held back.
-fn arrives_once(check: &mut Check, section: impl FnOnce(&mut dyn FnMut())) {
+pub fn arrives_once(check: &mut Check, section: impl FnOnce(&mut dyn FnMut())) {
     let before = ticks::count();
     section(&mut || hold_back_a_tick(check));
     let arrived = ticks::wait_for(before + 1);

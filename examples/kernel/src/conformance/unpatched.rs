@@ -6,7 +6,7 @@
 use paravirt_vmi::irq;
 
 use super::{check, enable, spin};
-use super::{exits, halt, hole, iopl, pending, programs, timer, user};
+use super::{critical_section, exits, halt, hole, iopl, pending, programs, sampler, timer, user};
 use crate::activation::{Activation, Privilege};
 use crate::report::{Check, Report};
 use crate::traps::{INTERRUPT_FLAG, flags_in_frame};
@@ -26,6 +26,8 @@ pub fn run(report: &mut Report, activation: &Activation, sysexit: bool) {
     timer::arrive(report);
     pending::after_enable(report);
     halt::run(report);
+    sampler::run(report);
+    critical_section::unpatched(report);
     hole::run(report, activation);
     user::run(report, activation, sysexit);
     programs::run(report);

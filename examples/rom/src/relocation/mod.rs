@@ -1,9 +1,7 @@
 //! GetRelocationInfo, and the table that it reads: by call number in 3.0, by slot number in 13.3.
 //!
-//! In the full style every call that has code is answered CALL_REL, so that a guest exercises every
-//! path. In the minimal style a guest is left with as much of its native code as the interface allows:
-//! only the interrupt flag, the ways back to interrupted code, Halt and the power calls are provided;
-//! in 3.0 a call that has nothing to do on bare hardware is answered NOP. 13.0 has no such query.
+//! What is answered is [`PROVISION`]: in the full style every call that has code is CALL_REL, in the minimal
+//! one a guest is left with as much of its native code as the interface allows. 13.0 has no such query.
 //!
 //! Source: facts sheet, sections 4.1, 4.4, 6.1 and 6.2.
 //!
@@ -16,21 +14,22 @@
 use core::arch::global_asm;
 use core::mem::offset_of;
 
-use paravirt_vmi_abi::{RelocationInfo, RelocationKind};
+use paravirt_vmi_abi::{Generation, Provision, RelocationInfo, RelocationKind, Style};
 
 #[cfg(not(legacy))]
 mod calls;
 #[cfg(legacy)]
 mod slots;
 
-#[cfg(not(legacy))]
-const COUNT: usize = paravirt_vmi_abi::Call::COUNT;
-#[cfg(legacy)]
-const COUNT: usize = crate::slot::COUNT as usize;
+/// The answers.
+const PROVISION: Provision = Provision {
+    generation: if cfg!(legacy) { Generation::V13_3 } else { Generation::V3_0 },
+    style: if cfg!(feature = "minimal") { Style::Minimal } else { Style::Full },
+    leave: if cfg!(feature = "jump") { RelocationKind::JUMP_REL } else { RelocationKind::CALL_REL },
+};
 
-/// How the ROM wants IRET and SYSEXIT to be reached.
-const LEAVE: RelocationKind =
-    if cfg!(feature = "jump") { RelocationKind::JUMP_REL } else { RelocationKind::CALL_REL };
+/// The number of entries in the table.
+const COUNT: usize = PROVISION.generation.relocations() as usize;
 
 // EAX = number; EAX = linear address of the target at the alias through which the ROM was called, DL =
 // kind, the rest of EDX 0. A number outside the table is a call that is not provided. EAX is 0 with NONE

@@ -8,6 +8,7 @@ use crate::command::boot::complaint;
 use crate::elf::Kernel;
 use crate::environment::{self, Environment, Roms};
 use crate::outcome::Outcome;
+use crate::source;
 use crate::suite::Finding;
 use crate::toolchain::Toolchain;
 
@@ -15,7 +16,17 @@ use crate::toolchain::Toolchain;
 type Bounds = (&'static str, i64, i64);
 
 /// Figures of all checks together.
-const WHOLE: [Bounds; 2] = [("masking.ticks", 2000, i64::MAX), ("masking.ticks_while_masked", 0, 0)];
+const WHOLE: [Bounds; 6] = [
+    ("masking.ticks", 2000, i64::MAX),
+    ("masking.ticks_while_masked", 0, 0),
+    ("critical_section.items", 4000, i64::MAX),
+    ("critical_section.lost", 0, 0),
+    ("critical_section.twice", 0, 0),
+    ("critical_section.counts_lost", 0, 0),
+];
+
+/// Figures of the example driver: ticks that it has sampled, and samples that its main loop has not seen.
+const SAMPLER: [Bounds; 2] = [("sampler.samples", 1000, i64::MAX), ("sampler.lost", 0, 0)];
 
 /// Figures of a storm of interrupts.
 const STORM: [Bounds; 5] = [
@@ -27,11 +38,11 @@ const STORM: [Bounds; 5] = [
 ];
 
 /// The figures that an environment must report.
-fn figures(environment: &Environment) -> &'static [Bounds] {
+fn figures(environment: &Environment) -> Vec<Bounds> {
     match environment.command_line {
-        environment::STORM => &STORM,
-        _ if environment.is_whole() => &WHOLE,
-        _ => &[],
+        environment::STORM => STORM.to_vec(),
+        _ if environment.is_whole() => [&WHOLE[..], &SAMPLER].concat(),
+        _ => SAMPLER.to_vec(),
     }
 }
 
@@ -40,10 +51,16 @@ pub fn boots(toolchain: &Toolchain, roms: &mut Roms, package: Package) -> Result
     let kernel = Kernel::read(&artifact::build(&toolchain.compiler, package)?.path)?;
     let mut environments = environment::all();
     environments.retain(|environment| package == Package::KERNEL || environment.is_whole());
+    let sources = source::on_disk()?;
     let outcomes = Outcome::of_all(environments, &package.title(), &kernel, roms, toolchain)?;
     let mut findings = Vec::new();
     for outcome in &outcomes {
-        findings.extend(judge(&format!("{} {}", package.title(), outcome.environment.name), outcome));
+        let name = format!("{} {}", package.title(), outcome.environment.name);
+        findings.extend(judge(&name, outcome));
+        if outcome.environment.command_line != environment::STORM {
+            let differences = source::differences(&outcome.report.sources, &sources);
+            findings.push(Finding::new(format!("{name} the driver's source"), &differences));
+        }
         if !outcome.is_good() {
             eprint!("{}", complaint(outcome));
         }
@@ -65,7 +82,7 @@ fn judge(name: &str, outcome: &Outcome) -> Vec<Finding> {
         let failure = check.failure.clone();
         findings.push(Finding { name: format!("{name} {}", check.id), failure });
     }
-    for &(id, least, greatest) in figures(&outcome.environment) {
+    for (id, least, greatest) in figures(&outcome.environment) {
         let complaint = match outcome.report.figure(id) {
             Some(value) if value < least => Some(format!("{value}, expected at least {least}")),
             Some(value) if value > greatest => Some(format!("{value}, expected at most {greatest}")),

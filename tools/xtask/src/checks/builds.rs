@@ -14,6 +14,8 @@ fn packages() -> Vec<Package> {
         Package { name: "paravirt-vmi-abi", features: "" },
         library,
         Package { features: "indirect", ..library },
+        Package { features: "critical-section", ..library },
+        Package { name: "vmi-sampler", features: "" },
         Package::KERNEL,
         Package::INDIRECT_KERNEL,
         Package::HYPERVISOR,

@@ -73,16 +73,11 @@ struct Site {
 
 /// Looks at the machine code of each function.
 pub fn codegen(compiler: &Compiler) -> Result<Vec<Finding>> {
-    let path = artifact::build(compiler, Package::CODEGEN)?.path;
-    let data = fs::read(&path)?;
-    let archive = ArchiveFile::parse(&*data).context("the library is not an archive")?;
     let mut functions = Vec::new();
-    for member in archive.members() {
-        // An archive of Rust also holds metadata.
-        if let Ok(file) = File::parse(member?.data(&*data)?) {
-            functions.extend(functions_of(&file)?);
-        }
-    }
+    each_object(compiler, |file| {
+        functions.extend(functions_of(file)?);
+        Ok(())
+    })?;
     for (name, _) in &functions {
         ensure!(EXPECTED.iter().any(|(expected, _)| expected == name), "nothing is expected of {name}");
     }
@@ -93,6 +88,20 @@ pub fn codegen(compiler: &Compiler) -> Result<Vec<Finding>> {
             Finding::new(*name, compare(found.map(|(_, events)| &**events), calls).as_slice())
         })
         .collect())
+}
+
+/// Looks at each object file of the package `codegen`.
+pub(super) fn each_object(compiler: &Compiler, mut look: impl FnMut(&File<'_>) -> Result<()>) -> Result<()> {
+    let path = artifact::build(compiler, Package::CODEGEN)?.path;
+    let data = fs::read(&path)?;
+    let archive = ArchiveFile::parse(&*data).context("the library is not an archive")?;
+    for member in archive.members() {
+        // An archive of Rust also holds metadata.
+        if let Ok(file) = File::parse(member?.data(&*data)?) {
+            look(&file)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with the events of a function.

@@ -17,9 +17,26 @@ pub fn formatting() -> Result<Vec<Finding>> {
     one("cargo fmt", cargo().args(["fmt", "--all", "--check"]))
 }
 
-/// The lints have nothing to say about any target of the default members.
+/// The arguments for the guest crate with the feature `critical-section`, which the default members do without.
+const CRITICAL_SECTION: [&str; 4] = ["--package", "paravirt-vmi", "--features", "critical-section"];
+
+/// The arguments for the example driver with its planted bug.
+const PLANTED_BUG: [&str; 4] = ["--package", "vmi-sampler", "--features", "racy"];
+
+/// The lints have nothing to say about any target of the default members, nor about the guest crate with the
+/// feature that it has on a host, nor about the example driver with its planted bug.
 pub fn lints() -> Result<Vec<Finding>> {
-    one("cargo clippy", cargo().args(["clippy", "--all-targets", "--", "--deny", "warnings"]))
+    let mut findings = Vec::new();
+    for (name, arguments) in [
+        ("cargo clippy", &[][..]),
+        ("cargo clippy, critical-section", &CRITICAL_SECTION),
+        ("cargo clippy, planted bug", &PLANTED_BUG),
+    ] {
+        let mut command = cargo();
+        command.args(["clippy", "--all-targets"]).args(arguments).args(["--", "--deny", "warnings"]);
+        findings.extend(one(name, &mut command)?);
+    }
+    Ok(findings)
 }
 
 /// The same for the i386 packages and the libraries that they use, in both builds.
@@ -49,8 +66,27 @@ pub fn documentation() -> Result<Vec<Finding>> {
 
 /// The tests on the host; each counts.
 pub fn tests() -> Result<Vec<Finding>> {
+    test(&[])
+}
+
+/// Those of the guest crate with the feature `critical-section`, alone and beside `critical-section/std`.
+pub fn tests_with_critical_section() -> Result<Vec<Finding>> {
+    let mut findings = test(&CRITICAL_SECTION)?;
+    let std = "--features critical-section/std --test guest critical_section:: -- --skip own::";
+    let std = std.split_whitespace();
+    findings.extend(test(&CRITICAL_SECTION.into_iter().chain(std).collect::<Vec<_>>())?);
+    Ok(findings)
+}
+
+/// Those of the example driver with its planted bug.
+pub fn tests_with_planted_bug() -> Result<Vec<Finding>> {
+    test(&PLANTED_BUG)
+}
+
+/// What `cargo test` with these arguments finds.
+fn test(arguments: &[&str]) -> Result<Vec<Finding>> {
     let mut command = cargo();
-    command.args(["test", "--no-fail-fast"]).current_dir(artifact::workspace());
+    command.args(["test", "--no-fail-fast"]).args(arguments).current_dir(artifact::workspace());
     let output =
         command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().context("cannot run cargo")?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -64,7 +100,7 @@ pub fn tests() -> Result<Vec<Finding>> {
 }
 
 /// Reads a line like `test NAME ... ok` of a test program.
-fn test_result(line: &str) -> Option<Finding> {
+pub(super) fn test_result(line: &str) -> Option<Finding> {
     let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
     match result {
         "ok" => Some(Finding::new(name, &[])),

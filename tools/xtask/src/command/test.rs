@@ -3,7 +3,9 @@
 use anyhow::{Result, bail};
 
 use crate::artifact::Package;
-use crate::checks::{boots, builds, codegen, host, hostile, refusals, sensitive, siteless, wrong};
+use crate::checks::{
+    boots, builds, codegen, host, hostile, outside, refusals, sensitive, shared, siteless, wrong,
+};
 use crate::environment::Roms;
 use crate::suite::Suite;
 use crate::toolchain::{Install, Toolchain};
@@ -20,10 +22,14 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("lints", host::lints);
     suite.step("lints for i386", || host::i386_lints(compiler));
     suite.step("tests on the host", host::tests);
+    suite.step("tests on the host, critical-section", host::tests_with_critical_section);
+    suite.step("tests on the host, planted bug", host::tests_with_planted_bug);
+    suite.step("a user's crate", outside::outside);
     suite.step("documentation", host::documentation);
     suite.step("builds for i386", || builds::builds(compiler));
     suite.step("machine code: interrupt flag", || sensitive::sensitive(compiler));
     suite.step("machine code: order of stores", || codegen::codegen(compiler));
+    suite.step("machine code: shared memory", || shared::shared(compiler));
     suite.step("boots", || boots::boots(&toolchain, &mut roms, Package::KERNEL));
     suite.step("boots, indirect", || boots::boots(&toolchain, &mut roms, Package::INDIRECT_KERNEL));
     suite.step("wrong ROMs: registers", || wrong::breaches(&toolchain, &mut roms));

@@ -62,6 +62,11 @@ impl Linked {
     }
 }
 
+/// The symbol with the given name.
+pub fn find<'a>(symbols: &'a [Symbol], name: &str) -> Option<&'a Symbol> {
+    symbols.iter().find(|symbol| symbol.name == name)
+}
+
 /// The error of a reader, as ours.
 fn unreadable(error: object::Error) -> Error {
     Error::Unreadable { reason: error.to_string() }
@@ -126,7 +131,7 @@ fn check_section(section: &Section<'_, '_>, start: u64, table: &Range<u64>) -> R
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{self, Fixture};
+    use super::super::fixture::Fixture;
     use super::*;
     use object::elf::{EM_X86_64, SHF_ALLOC};
     use paravirt_vmi_abi::Call;
@@ -142,9 +147,10 @@ mod tests {
 
     #[test]
     fn symbols_have_their_offset_and_size() {
-        let linked = Linked::read(&Fixture::new().elf()).unwrap();
+        let fixture = Fixture::new();
+        let linked = Linked::read(&fixture.elf()).unwrap();
         let iret = linked.symbols.iter().find(|symbol| symbol.name == "vmi_IRET").unwrap();
-        assert_eq!((iret.offset, iret.size), (fixture::code_of(Call::IRET), 2));
+        assert_eq!((iret.offset, iret.size), (fixture.code_of(Call::IRET), 1));
     }
 
     #[test]
@@ -174,7 +180,7 @@ mod tests {
     #[test]
     fn a_symbol_outside_the_image_is_refused() {
         let mut fixture = Fixture::new();
-        let (name, offset) = ("vmi_Stray".to_owned(), fixture::LENGTH - 1);
+        let (name, offset) = ("vmi_Stray".to_owned(), fixture.bytes.len() - 1);
         fixture.symbols.push(Symbol { name: name.clone(), offset, size: 2 });
         let error = Linked::read(&fixture.elf()).unwrap_err();
         assert_eq!(error, Error::SymbolOutside { name, address: offset as u64, size: 2 });
@@ -185,7 +191,7 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.bytes.pop();
         let error = Linked::read(&fixture.elf()).unwrap_err();
-        assert_eq!(error, Error::NoContents { start: 0, end: fixture::LENGTH as u64 });
+        assert_eq!(error, Error::NoContents { start: 0, end: fixture.bytes.len() as u64 + 1 });
     }
 
     #[test]

@@ -52,16 +52,8 @@ pub enum Error {
         /// ELF relocation type.
         kind: u32,
     },
-    /// The image is longer than 127 units of 512 bytes.
-    TooLong {
-        /// Length in bytes, without padding.
-        length: usize,
-    },
-    /// The PCI data structure does not lie inside the image.
-    PciOutside {
-        /// Its offset, as the header has it.
-        offset: usize,
-    },
+    /// The bytes cannot be made an image.
+    Image(paravirt_vmi_rom_image::Error),
     /// The version in the header is not one of a generation.
     Version {
         /// Major version.
@@ -88,7 +80,7 @@ pub enum Error {
     /// The relocation table gives an answer for a slot that is not allowed or does not lead there.
     SlotAnswer {
         /// Number of the slot.
-        slot: usize,
+        slot: u32,
         /// The answer.
         kind: RelocationKind,
         /// Where it leads.
@@ -137,10 +129,7 @@ impl fmt::Display for Error {
                 f,
                 "the field at offset {offset:#x} is not position independent: relocation type {kind}"
             ),
-            Self::TooLong { length } => write!(f, "{length} bytes are too long for a ROM of 127 units"),
-            Self::PciOutside { offset } => {
-                write!(f, "the PCI data structure at offset {offset:#x} is outside the image")
-            }
+            Self::Image(error) => error.fmt(f),
             Self::Version { major, minor } => {
                 write!(f, "the header has version {major}.{minor}, which is not 3.0, 13.0 or 13.3")
             }

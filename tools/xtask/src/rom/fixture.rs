@@ -1,59 +1,20 @@
-//! A small ROM for the tests, as bytes and as the ELF file that a linker would make of it.
-
-use std::mem::offset_of;
+//! A small ROM for the tests, as the ELF file that a linker would make of it.
 
 use object::elf::{
     EM_386, ET_EXEC, R_386_32, R_386_PC32, SHF_ALLOC, SHF_EXECINSTR, SHT_PROGBITS, SHT_REL, SHT_STRTAB,
     SHT_SYMTAB, STB_GLOBAL,
 };
-use paravirt_vmi_abi::header::{ROM_SIGNATURE, VROM_SIGNATURE};
-use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RelocationKind, RomHeader};
+use paravirt_vmi_abi::{Call, RelocationInfo};
+use paravirt_vmi_rom_image::{Generation, Image, Parts, Provision, Relocation, Style, slots};
 
 use super::elf::Symbol;
-use super::{Generation, slots, table};
-
-/// Offset of the PnP header.
-pub const PNP: usize = 0x90;
-/// Offset of the PCI data structure.
-pub const PCI: usize = 0xA4;
-/// Offset of the licence string.
-pub const LICENSE: usize = 0xBC;
-/// Offset of the manufacturer's name.
-pub const MANUFACTURER: usize = 0xC4;
-/// Offset of the status that vmi_init returns.
-pub const INIT_STATUS: usize = 0x100;
-/// Offset of the relocation table.
-pub const RELOCATIONS: usize = 0x104;
-/// Offset of the first call's code; each has 16 bytes.
-pub const CODE: usize = 0x360;
-/// Length of the image without padding.
-pub const LENGTH: usize = CODE + 16 * PROVIDED.len();
-
-/// 13.x: the length of the image without padding. The structures lie as far from the end as in 3.0.
-pub const LEGACY_LENGTH: usize = 0x1800;
-/// 13.3: the offset of the relocation table.
-pub const LEGACY_RELOCATIONS: usize = 0xC00;
-
-/// The calls that the ROM provides.
-pub const PROVIDED: [Call; 7] = [
-    Call::ENABLE_INTERRUPTS,
-    Call::DISABLE_INTERRUPTS,
-    Call::GET_INTERRUPT_MASK,
-    Call::SET_INTERRUPT_MASK,
-    Call::IRET,
-    Call::SYSEXIT,
-    Call::HALT,
-];
-
-/// Offset of the code of a provided call.
-pub fn code_of(call: Call) -> usize {
-    CODE + 16 * PROVIDED.iter().position(|&provided| provided == call).expect("provided")
-}
 
 /// The ROM before it is linked. Tests change the fields.
 pub struct Fixture {
     /// The image.
     pub bytes: Vec<u8>,
+    /// Where its data are.
+    pub parts: Parts,
     /// The symbols.
     pub symbols: Vec<Symbol>,
     /// Offset and type of each relocation.
@@ -65,101 +26,62 @@ pub struct Fixture {
 }
 
 impl Fixture {
-    /// A ROM without a fault.
+    /// A ROM of 3.0 without a fault, in the minimal style.
     pub fn new() -> Self {
-        let mut fixture = Self {
-            bytes: vec![0; LENGTH],
-            symbols: Vec::new(),
-            relocations: vec![(0x81, R_386_PC32), (0x89, R_386_PC32)],
-            section_flags: SHF_ALLOC | SHF_EXECINSTR,
-            machine: EM_386,
-        };
-        fixture.write_header();
-        for (name, offset, size) in [
-            ("rom_start", 0, 0),
-            ("rom_init_status", INIT_STATUS, 4),
-            ("rom_relocations", RELOCATIONS, table::ENTRY_SIZE * Call::COUNT),
-            ("rom_end", LENGTH, 0),
-        ] {
-            fixture.symbols.push(Symbol { name: name.to_owned(), offset, size });
-        }
-        for call in PROVIDED {
-            let offset = code_of(call);
-            fixture.symbols.push(Symbol { name: format!("vmi_{call}"), offset, size: 2 });
-            fixture.write(offset, &[0xFA, 0xC3]);
-            let number = call.number() as usize;
-            let target = table::target_of(RELOCATIONS, number);
-            fixture.write(target, &(offset as u32).to_le_bytes());
-            fixture.write(table::kind_of(RELOCATIONS, number), &[RelocationKind::CALL_REL.0]);
-            fixture.relocations.push((target, R_386_32));
-        }
-        fixture
+        Self::of(Generation::V3_0)
     }
 
-    /// A ROM of the given generation without a fault.
+    /// A ROM of the given generation without a fault. 13.x is in the full style: every slot has its code.
     pub fn of(generation: Generation) -> Self {
-        if generation == Generation::V3_0 { Self::new() } else { Self::legacy(generation) }
+        let style = if generation == Generation::V3_0 { Style::Minimal } else { Style::Full };
+        let image = Image::providing(Provision::new(generation, style));
+        let parts = image.parts();
+        let mut bytes = image.clone().into_bytes();
+        // The checksum is not the linker's.
+        bytes.pop();
+        let symbol = |name: &str, offset, size| Symbol { name: name.to_owned(), offset, size };
+        let mut symbols = vec![
+            symbol("rom_start", 0, 0),
+            symbol("rom_init_status", parts.init_status, 4),
+            symbol("rom_end", bytes.len(), 0),
+        ];
+        let mut relocations = vec![(0x81, R_386_PC32), (0x89, R_386_PC32)];
+        if let Some(table) = parts.relocations {
+            let size = size_of::<RelocationInfo>() * generation.relocations() as usize;
+            symbols.push(symbol("rom_relocations", table, size));
+        }
+        if generation == Generation::V3_0 {
+            for (number, entry) in image.relocations().filter(|(_, entry)| entry.is_branch()) {
+                let call = image.call(number).expect("a call of 3.0");
+                symbols.push(symbol(&format!("vmi_{call}"), entry.offset as usize, 1));
+                let table = parts.relocations.expect("3.0 has a table");
+                relocations.push((table + size_of::<RelocationInfo>() * number as usize, R_386_32));
+            }
+        }
+        symbols.extend(
+            slots(generation).iter().map(|slot| symbol(&format!("vmi_{}", slot.name), slot.offset(), 1)),
+        );
+        let section_flags = SHF_ALLOC | SHF_EXECINSTR;
+        Self { bytes, parts, symbols, relocations, section_flags, machine: EM_386 }
     }
 
-    /// A ROM of generation 13.x without a fault: all structures behind the slots, the code of each slot in it.
-    pub fn legacy(generation: Generation) -> Self {
-        let mut fixture = Self::new();
-        let moved = LEGACY_LENGTH - LENGTH;
-        fixture.resize(LEGACY_LENGTH);
-        fixture.bytes.copy_within(PNP..LENGTH, PNP + moved);
-        fixture.bytes[PNP..PNP + moved].fill(0xCC);
-        fixture.symbols.retain(|symbol| !symbol.name.starts_with("vmi_"));
-        fixture.relocations = vec![(0x81, R_386_PC32)];
-        fixture.symbol("rom_init_status").offset += moved;
-        let minor = if generation == Generation::V13_3 { 3 } else { 0 };
-        fixture.write(offset_of!(RomHeader, api_version_minor), &[minor, 13]);
-        fixture.write(offset_of!(RomHeader, license_offset), &[0; 2]);
-        for (field, place) in [
-            (offset_of!(RomHeader, pci_header_offset), PCI),
-            (offset_of!(RomHeader, pnp_header_offset), PNP),
-            (PNP + moved + offset_of!(PnpExpansionHeader, manufacturer_offset), MANUFACTURER),
-        ] {
-            fixture.write(field, &((place + moved) as u16).to_le_bytes());
-        }
-        let count = slots::count(generation);
-        fixture.symbol("rom_relocations").offset = LEGACY_RELOCATIONS;
-        fixture.symbol("rom_relocations").size = table::ENTRY_SIZE * count;
-        fixture.bytes[LEGACY_RELOCATIONS..LEGACY_RELOCATIONS + table::ENTRY_SIZE * count].fill(0);
-        for slot in slots::all(generation) {
-            let (number, offset) = (usize::from(slot.number), slot.offset());
-            fixture.symbols.push(Symbol { name: format!("vmi_{}", slot.name), offset, size: 2 });
-            fixture.write(offset, &[0xFA, 0xC3]);
-            fixture.write(table::target_of(LEGACY_RELOCATIONS, number), &(offset as u32).to_le_bytes());
-            fixture.write(table::kind_of(LEGACY_RELOCATIONS, number), &[RelocationKind::CALL_REL.0]);
-        }
-        if generation == Generation::V13_0 {
-            fixture.symbols.retain(|symbol| symbol.name != "rom_relocations");
-        }
-        fixture
+    /// Offset of the code of a provided call.
+    pub fn code_of(&self, call: Call) -> usize {
+        let name = format!("vmi_{call}");
+        self.symbols.iter().find(|symbol| symbol.name == name).expect("provided").offset
+    }
+
+    /// Changes an entry of the relocation table.
+    pub fn answer(&mut self, number: u32, change: impl Fn(Relocation) -> Relocation) {
+        let image = Image::from_linked(self.bytes.clone(), self.parts).expect("a sound image");
+        let changed = image.with_answers(|asked, entry| if asked == number { change(entry) } else { entry });
+        let length = self.bytes.len();
+        self.bytes.copy_from_slice(&changed.bytes()[..length]);
     }
 
     /// The symbol with the given name, to be changed.
     pub fn symbol(&mut self, name: &str) -> &mut Symbol {
         self.symbols.iter_mut().find(|symbol| symbol.name == name).expect("a symbol of the fixture")
-    }
-
-    fn write_header(&mut self) {
-        let offset = |offset: usize| (offset as u16).to_le_bytes();
-        self.write(offset_of!(RomHeader, rom_signature), &ROM_SIGNATURE.to_le_bytes());
-        self.write(offset_of!(RomHeader, vrom_signature), &VROM_SIGNATURE.to_le_bytes());
-        self.write(offset_of!(RomHeader, api_version_major), &[3]);
-        self.write(offset_of!(RomHeader, license_offset), &offset(LICENSE));
-        self.write(offset_of!(RomHeader, pci_header_offset), &offset(PCI));
-        self.write(offset_of!(RomHeader, pnp_header_offset), &offset(PNP));
-        self.write(offset_of!(RomHeader, vmi_init), &[0xE9, 0x10, 0x00, 0x00, 0x00]);
-        self.write(offset_of!(RomHeader, get_relocation), &[0xE9, 0x20, 0x00, 0x00, 0x00]);
-        self.write(PNP, b"$PnP");
-        let manufacturer = PNP + offset_of!(PnpExpansionHeader, manufacturer_offset);
-        self.write(manufacturer, &offset(MANUFACTURER));
-        self.write(PCI, b"PCIR");
-        self.write(PCI + offset_of!(PciDataStructure, vendor_id), &0x15AD_u16.to_le_bytes());
-        self.write(LICENSE, b"GPL v2\0");
-        self.write(MANUFACTURER, b"fixture\0");
     }
 
     /// Overwrites bytes of the image.

@@ -2,69 +2,7 @@
 
 use std::fmt;
 
-/// A generation of the interface.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Generation {
-    /// 3.0: two entry points, all else by GetRelocationInfo.
-    #[default]
-    V3_0,
-    /// 13.0: a table of slots.
-    V13_0,
-    /// 13.3: a table of slots and GetRelocationInfo.
-    V13_3,
-}
-
-impl Generation {
-    /// Every generation.
-    pub const ALL: [Self; 3] = [Self::V3_0, Self::V13_0, Self::V13_3];
-
-    /// The version, as people write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::V3_0 => "3.0",
-            Self::V13_0 => "13.0",
-            Self::V13_3 => "13.3",
-        }
-    }
-
-    /// The generation with the given name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|generation| generation.name() == name)
-    }
-
-    /// The generation with the version that a header has.
-    pub fn of_version(major: u8, minor: u8) -> Option<Self> {
-        Self::parse(&format!("{major}.{minor}"))
-    }
-}
-
-/// What the ROM answers where native code does as well.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Style {
-    /// CALL_REL: a guest exercises every path.
-    #[default]
-    Full,
-    /// NONE or NOP.
-    Minimal,
-}
-
-impl Style {
-    /// Both styles.
-    pub const ALL: [Self; 2] = [Self::Full, Self::Minimal];
-
-    /// The name, as people write it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Minimal => "minimal",
-        }
-    }
-
-    /// The style with the given name.
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|style| style.name() == name)
-    }
-}
+use paravirt_vmi_rom_image::{Generation, Style};
 
 /// A way to build the ROM.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -168,13 +106,5 @@ mod tests {
         assert!(Flavour { trace: true, ..flavour }.is_possible());
         assert!(!Flavour { jump: true, ..flavour }.is_possible());
         assert!(!Flavour { style: Style::Minimal, ..flavour }.is_possible());
-    }
-
-    #[test]
-    fn a_version_that_is_no_generation_is_not_one() {
-        assert_eq!(Generation::of_version(13, 3), Some(Generation::V13_3));
-        for (major, minor) in [(3, 1), (13, 1), (4, 0), (0, 0)] {
-            assert_eq!(Generation::of_version(major, minor), None);
-        }
     }
 }

@@ -7,9 +7,10 @@ use paravirt_vmi_abi::header::ROM_LENGTH_UNIT;
 use paravirt_vmi_abi::layout::{Layout, StructLayout};
 use paravirt_vmi_abi::legacy::SLOT_SIZE;
 use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RelocationKind, RomHeader};
+use paravirt_vmi_rom_image::{Generation, field, slots};
 
+use super::code;
 use super::image::Image;
-use super::{Generation, code, field, slots};
 
 /// The image as text: its header and tables field by field, and the code of every entry.
 ///
@@ -116,22 +117,21 @@ fn write_text(text: &mut String, bytes: &[u8], place: usize, name: &str) -> fmt:
 
 /// The relocations that are not NONE, and how many are.
 fn write_relocations(text: &mut String, image: &Image) -> fmt::Result {
-    let bytes = image.bytes();
-    match field::read(bytes, image.init_status_offset(), 4) {
+    match image.init_status() {
         Some(status) => writeln!(text, "\nvmi_init returns {status:#x}")?,
         None => writeln!(text, "\nthe status of vmi_init lies outside the image")?,
     }
-    let Some(table) = image.relocations_offset() else { return Ok(()) };
+    let Some(table) = image.parts().relocations else { return Ok(()) };
     let (none, provided): (Vec<_>, Vec<_>) =
-        image.relocations().partition(|entry| entry.kind == RelocationKind::NONE);
+        image.relocations().partition(|(_, entry)| entry.kind == RelocationKind::NONE);
     writeln!(text, "\nrelocations at {table:#06x}")?;
-    for entry in &provided {
-        let place = match usize::try_from(entry.target).is_ok_and(|target| target < bytes.len()) {
+    for (number, entry) in &provided {
+        let place = match (entry.offset as usize) < image.bytes().len() {
             _ if entry.kind == RelocationKind::NOP => String::new(),
-            true => format!("  {:04x}", entry.target),
-            false => format!("  {:04x}  outside the image", entry.target),
+            true => format!("  {:04x}", entry.offset),
+            false => format!("  {:04x}  outside the image", entry.offset),
         };
-        writeln!(text, "  {:2}  {:22}  {:8}{place}", entry.number, name(image, entry.number), entry.kind)?;
+        writeln!(text, "  {number:2}  {:22}  {:8}{place}", name(image, *number), entry.kind)?;
     }
     let all = none.len() + provided.len();
     writeln!(text, "  {} of {all} {} are answered NONE", none.len(), what(image))
@@ -143,11 +143,11 @@ fn what(image: &Image) -> &'static str {
 }
 
 /// The name of a call or a slot.
-fn name(image: &Image, number: usize) -> String {
+fn name(image: &Image, number: u32) -> String {
     match image.generation() {
-        Generation::V3_0 => Call::from_number(number as u32).map(|call| call.to_string()).unwrap_or_default(),
+        Generation::V3_0 => Call::from_number(number).map(|call| call.to_string()).unwrap_or_default(),
         generation => {
-            let slot = slots::all(generation).into_iter().find(|slot| usize::from(slot.number) == number);
+            let slot = slots(generation).into_iter().find(|slot| u32::from(slot.number) == number);
             slot.map(|slot| slot.name).unwrap_or_default()
         }
     }
@@ -166,7 +166,7 @@ fn write_entries(text: &mut String, image: &Image) -> fmt::Result {
         }
         return Ok(());
     }
-    let slots = slots::all(image.generation());
+    let slots = slots(image.generation());
     writeln!(text, "\n{} slots of {SLOT_SIZE} bytes", slots.len())?;
     for slot in slots {
         writeln!(text, "\nslot {}, {}, at {:#06x}", slot.number, slot.name, slot.offset())?;
@@ -185,7 +185,7 @@ fn write_entries(text: &mut String, image: &Image) -> fmt::Result {
 
 /// The code of every function that is not in a slot.
 fn write_functions(text: &mut String, image: &Image) -> fmt::Result {
-    let end = SLOT_SIZE as usize * slots::count(image.generation());
+    let end = SLOT_SIZE as usize * usize::from(image.generation().slots());
     let functions = image.symbols().iter().filter(|symbol| symbol.size > 0 && symbol.offset >= end);
     for symbol in functions {
         let is_code = symbol.name.starts_with("vmi_") || symbol.name.starts_with("rom_");
@@ -195,7 +195,7 @@ fn write_functions(text: &mut String, image: &Image) -> fmt::Result {
         let call = Call::all().find(|&call| image.entry(call) == Some(symbol));
         let number = call.and_then(|call| match image.generation() {
             Generation::V3_0 => Some(format!(", call {}", call.number())),
-            generation => slots::of(generation, call).map(|slot| format!(", slot {slot}")),
+            generation => generation.slot(call).map(|slot| format!(", slot {}", slot.number)),
         });
         writeln!(text, "\n{} at {:#06x}{}", symbol.name, symbol.offset, number.unwrap_or_default())?;
         code::write(text, image.bytes(), symbol.offset, symbol.size)?;
@@ -206,7 +206,7 @@ fn write_functions(text: &mut String, image: &Image) -> fmt::Result {
 #[cfg(test)]
 mod tests {
     use super::super::Bend;
-    use super::super::fixture::{self, Fixture};
+    use super::super::fixture::Fixture;
     use super::*;
 
     fn image() -> Image {
@@ -225,22 +225,24 @@ mod tests {
         let shown = lines(&text, " vrom_signature ");
         assert!(shown[0].starts_with("0008 63 56 6d 69 vrom_signature 0x696d5663 "), "{shown:?}");
         let shown = lines(&text, " vendor_id ");
-        assert!(shown[0].starts_with("00a8 ad 15 vendor_id 0x15ad "), "{shown:?}");
-        assert_eq!(lines(&text, "licence \""), ["00bc licence \"GPL v2\""]);
-        assert_eq!(lines(&text, "manufacturer \""), ["00c4 manufacturer \"fixture\""]);
+        assert!(shown[0].starts_with("00b4 ad 15 vendor_id 0x15ad "), "{shown:?}");
+        assert_eq!(lines(&text, "licence \""), ["00c8 licence \"GPL v2\""]);
+        assert_eq!(lines(&text, "manufacturer \""), ["00cf manufacturer \"paravirt-vmi\""]);
+        let bent = image().edit(|_, _, pnp| pnp.product_offset = 0.into());
+        let text = listing(&image().with_bytes(bent.into_bytes()));
         assert_eq!(lines(&text, "  product:"), ["product: none"]);
     }
 
     #[test]
     fn the_provided_calls_are_shown_and_the_others_counted() {
         let text = listing(&image());
-        let iret = fixture::code_of(Call::IRET);
+        let iret = Fixture::new().code_of(Call::IRET);
         assert_eq!(lines(&text, " IRET "), [format!("33 IRET CALL_REL {iret:04x}")]);
-        assert_eq!(lines(&text, "answered NONE"), ["67 of 74 calls are answered NONE"]);
+        assert_eq!(lines(&text, "answered NONE"), ["58 of 74 calls are answered NONE"]);
         let heading = format!("vmi_IRET at {iret:#06x}, call 33");
-        let code = text.lines().skip_while(|&line| line != heading).skip(1).take(2);
+        let code = text.lines().skip_while(|&line| line != heading).skip(1).take(1);
         let code: Vec<_> = code.map(|line| line.split_whitespace().last().unwrap()).collect();
-        assert_eq!(code, ["cli", "ret"]);
+        assert_eq!(code, ["int3"]);
     }
 
     #[test]
@@ -277,12 +279,12 @@ mod tests {
     #[test]
     fn every_slot_is_shown_with_its_code() {
         for (generation, count) in [(Generation::V13_0, 81), (Generation::V13_3, 84)] {
-            let text = listing(&Image::from_elf(&Fixture::legacy(generation).elf()).unwrap());
+            let text = listing(&Image::from_elf(&Fixture::of(generation).elf()).unwrap());
             assert_eq!(lines(&text, "slots of"), [format!("{count} slots of 32 bytes")]);
             assert_eq!(lines(&text, "slot ").len(), count);
-            let code = text.lines().skip_while(|&line| line != "slot 39, IRET, at 0x04e0").skip(1).take(2);
+            let code = text.lines().skip_while(|&line| line != "slot 39, IRET, at 0x04e0").skip(1).take(1);
             let code: Vec<_> = code.map(|line| line.split_whitespace().last().unwrap()).collect();
-            assert_eq!(code, ["cli", "ret"]);
+            assert_eq!(code, ["int3"]);
             let answered = lines(&text, "answered NONE").concat();
             let expected = if count == 81 { "" } else { "4 of 88 slots are answered NONE" };
             assert_eq!(answered, expected);
@@ -291,7 +293,8 @@ mod tests {
 
     #[test]
     fn the_code_to_which_a_slot_jumps_is_shown_behind_the_slots() {
-        let mut fixture = Fixture::legacy(Generation::V13_0);
+        let mut fixture = Fixture::of(Generation::V13_0);
+        fixture.resize(0x1000);
         fixture.symbol("vmi_IRET").offset = 0xC00;
         fixture.write(0x4E0, &[0xE9, 0x1B, 0x07, 0x00, 0x00]);
         let text = listing(&Image::from_elf(&fixture.elf()).unwrap());

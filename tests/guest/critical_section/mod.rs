@@ -1,0 +1,5 @@
+//! Sections of the crate `critical-section`.
+
+mod any;
+mod explored;
+mod own;

@@ -9,7 +9,7 @@
 //! bring-up  SetLinearMapping, if the kernel has said what it maps
 //! ```
 //!
-//! One function does all of it: [`activate`].
+//! One function does all of it: [`activate`]. [`Vmi::self_test`] looks whether the ROM keeps to it afterwards.
 //!
 //! # Safety
 //!
@@ -18,6 +18,8 @@
 #![allow(unsafe_code)]
 
 mod error;
+mod registers;
+mod self_test;
 
 use paravirt_vmi_abi::Call;
 
@@ -30,6 +32,8 @@ use crate::rom::{self, Adapter, Rom};
 use crate::site::{SiteTable, StubTable};
 
 pub use error::{Error, ErrorCause, NativeReason};
+pub use registers::{Register, Registers};
+pub use self_test::{SelfTestError, SelfTestErrorCause, self_test_on};
 
 /// How to look for a hypervisor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +157,22 @@ pub trait Machine {
         arch::ring()
     }
 
+    /// Makes one of the calls of the interrupt flag, 29 to 32, as a site of it does that holds `relocation`, with
+    /// the registers in `before`; those behind it. Whatever the call did to the stack and to the registers does
+    /// no harm.
+    ///
+    /// In `before` the machine fills in ESP, DF and the segment registers, as they are in front of the call.
+    ///
+    /// # Safety
+    ///
+    /// `relocation` is what the ROM, whose vmi_init has succeeded, wants for `call`; interrupts may be unmasked;
+    /// and one such call is made at a time.
+    #[cfg_attr(not(target_arch = "x86"), track_caller)]
+    unsafe fn observe(&mut self, call: Call, relocation: Relocation, before: &mut Registers) -> Registers {
+        // SAFETY: passed on to the caller.
+        unsafe { arch::observe(call, relocation, before) }
+    }
+
     /// What to declare as the first linear mapping when everything is patched.
     fn linear_mapping(&self) -> Option<LinearMapping> {
         None
@@ -206,8 +226,10 @@ pub unsafe fn activate_on(machine: &mut impl Machine, text: &mut impl TextWriter
         unsafe { machine.relocation(entry, number) }
     });
     let mut relocations = relocations.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
-    for (call, adapter) in rom.adapters() {
-        relocations.put_in_front(call, |target| machine.adapter(adapter, target));
+    for call in Call::all() {
+        if let Some(adapter) = rom.adapter(call) {
+            relocations.put_in_front(call, adapter, |target| machine.adapter(adapter, target));
+        }
     }
     if machine.makes_any_call() {
         let checked = relocations.check_sites_of_all();

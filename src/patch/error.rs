@@ -22,6 +22,8 @@ pub enum SiteError {
         call: Call,
         /// The native form of the call.
         native: SiteBytes,
+        /// The bytes that should be there: the native form, or behind a write what was written.
+        expected: SiteBytes,
         /// The bytes found.
         found: SiteBytes,
     },
@@ -29,8 +31,9 @@ pub enum SiteError {
 
 impl SiteError {
     /// The error for `site`, which holds `found`.
-    pub(super) fn unexpected(site: &Site, found: SiteBytes) -> Self {
-        Self::UnexpectedBytes { address: site.address, call: site.form.call, native: site.native(), found }
+    pub(super) fn unexpected(site: &Site, expected: SiteBytes, found: SiteBytes) -> Self {
+        let (address, call, native) = (site.address, site.form.call, site.native());
+        Self::UnexpectedBytes { address, call, native, expected, found }
     }
 }
 
@@ -51,9 +54,9 @@ impl fmt::Display for SiteError {
         match self {
             Self::Record(error) => error.fmt(f),
             Self::Text(error) => error.fmt(f),
-            Self::UnexpectedBytes { address, call, native, found } => write!(
+            Self::UnexpectedBytes { address, call, native: _, expected, found } => write!(
                 f,
-                "{call} site at {address:08x}: found {found}, expected {native}; \
+                "{call} site at {address:08x}: found {found}, expected {expected}; \
                  is the linker script right, or did something else patch the kernel?"
             ),
         }

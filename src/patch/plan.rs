@@ -13,6 +13,7 @@ use super::encode::encode;
 use super::error::{CommitError, PlanError, SiteError};
 use super::{Relocation, RelocationTable, TextWriter};
 use crate::arch;
+use crate::rom::Adapter;
 use crate::site::{Site, SiteBytes, SiteTable};
 
 /// A sound plan: every site of a kernel, and what the ROM's relocations put there.
@@ -113,6 +114,11 @@ impl<'a> Plan<'a> {
         self.relocations.get(call)
     }
 
+    /// What the ROM answered for `call`, in front of which stands `adapter`.
+    pub(crate) fn answer(&self, call: Call, adapter: Option<Adapter>) -> Relocation {
+        self.relocations.answer(call, adapter)
+    }
+
     /// The sites of the plan.
     pub(super) fn site_table(&self) -> SiteTable<'a> {
         self.sites
@@ -129,7 +135,7 @@ impl<'a> Plan<'a> {
         if found == site.native() || found == self.planned(site) {
             Ok(found)
         } else {
-            Err(SiteError::unexpected(site, found))
+            Err(SiteError::unexpected(site, site.native(), found))
         }
     }
 
@@ -185,8 +191,9 @@ impl<'a> Plan<'a> {
         for site in self.sites.iter() {
             let site = site?;
             let found = read(&site, text)?;
-            if found != wanted(self, &site) {
-                return Err(SiteError::unexpected(&site, found));
+            let expected = wanted(self, &site);
+            if found != expected {
+                return Err(SiteError::unexpected(&site, expected, found));
             }
         }
         Ok(())
@@ -202,8 +209,9 @@ pub fn check_native(sites: SiteTable<'_>, text: &impl TextWriter) -> Result<(), 
     for site in sites.iter() {
         let site = site?;
         let found = read(&site, text)?;
-        if found != site.native() {
-            return Err(SiteError::unexpected(&site, found));
+        let native = site.native();
+        if found != native {
+            return Err(SiteError::unexpected(&site, native, found));
         }
     }
     Ok(())

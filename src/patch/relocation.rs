@@ -5,6 +5,8 @@ use core::ops::Range;
 
 use paravirt_vmi_abi::{Call, RelocationKind, RelocationKinds};
 
+use crate::rom::Adapter;
+
 /// The answer of GetRelocationInfo for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relocation {
@@ -24,11 +26,24 @@ impl Relocation {
     }
 }
 
+/// Writes the kind, and the target if there is one.
+impl fmt::Display for Relocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)?;
+        match self.branch_target() {
+            Some(target) => write!(f, " {target:08x}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The relocation of every call, each of a known kind and with a target inside the ROM, or of an
 /// [adapter](crate::rom::Adapter) that leads there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RelocationTable {
     entries: [Relocation; Call::COUNT],
+    /// Where each adapter leads: what the ROM answered for its call.
+    behind: [u32; Adapter::COUNT],
 }
 
 impl RelocationTable {
@@ -61,7 +76,7 @@ impl RelocationTable {
             }
             *entry = relocation;
         }
-        Ok(Self { entries })
+        Ok(Self { entries, behind: [0; Adapter::COUNT] })
     }
 
     /// The relocation of `call`.
@@ -69,12 +84,22 @@ impl RelocationTable {
         self.entries[call.number() as usize]
     }
 
-    /// Puts an adapter in front of `call`, if it has a target: `adapter` makes one that leads there, and
+    /// Puts `adapter` in front of `call`, if it has a target: `bind` makes the adapter lead there, and
     /// returns the adapter's address.
-    pub(crate) fn put_in_front(&mut self, call: Call, adapter: impl FnOnce(u32) -> u32) {
+    pub(crate) fn put_in_front(&mut self, call: Call, adapter: Adapter, bind: impl FnOnce(u32) -> u32) {
         let relocation = &mut self.entries[call.number() as usize];
         if let Some(target) = relocation.branch_target() {
-            relocation.target = adapter(target);
+            self.behind[adapter as usize] = target;
+            relocation.target = bind(target);
+        }
+    }
+
+    /// What the ROM answered for `call`, in front of which stands `adapter`.
+    pub(crate) fn answer(&self, call: Call, adapter: Option<Adapter>) -> Relocation {
+        let relocation = self.get(call);
+        match (adapter, relocation.branch_target()) {
+            (Some(adapter), Some(_)) => Relocation { target: self.behind[adapter as usize], ..relocation },
+            _ => relocation,
         }
     }
 

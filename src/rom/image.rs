@@ -187,14 +187,23 @@ impl<'a> Rom<'a> {
     ) -> Result<RelocationTable, RelocationError> {
         let range = base..base.saturating_add(self.image.len() as u32);
         RelocationTable::query_kinds(range, self.generation.relocation_kinds(), |call| {
-            generation::relocation(self.generation, call, base, &mut ask)
+            self.relocation(call, base, &mut ask)
         })
     }
 
-    /// The calls whose sites reach the ROM through an adapter.
-    pub(crate) fn adapters(&self) -> impl Iterator<Item = (Call, Adapter)> + use<> {
-        let generation = self.generation;
-        Call::all().filter_map(move |call| Some((call, generation::adapter(generation, call)?)))
+    /// The same for one call, unchecked.
+    pub(crate) fn relocation(
+        &self,
+        call: Call,
+        base: u32,
+        ask: impl FnMut(u32, u32) -> Relocation,
+    ) -> Relocation {
+        generation::relocation(self.generation, call, base, ask)
+    }
+
+    /// What stands between the sites of `call` and the ROM.
+    pub(crate) fn adapter(&self, call: Call) -> Option<Adapter> {
+        generation::adapter(self.generation, call)
     }
 }
 

@@ -21,6 +21,7 @@ mod patch;
 mod rom;
 #[cfg(not(target_arch = "x86"))]
 mod selectors;
+mod self_test;
 #[cfg(not(target_arch = "x86"))]
 mod smp;
 mod support;

@@ -16,9 +16,12 @@ use crate::support::machine::{boot, machine};
 const ROM: u32 = 0xc_8000;
 const OFFSET: u32 = 0xc000_0000;
 
+/// What the ROM is activated and tested with.
+const OPTIONS: Options = Options { enabled: true, physical_offset: OFFSET, linear_mapping: None };
+
 /// Activates what lies in the window.
 fn boot_with(linear_mapping: Option<LinearMapping>) -> Result<Backend, Error> {
-    let options = Options { enabled: true, physical_offset: OFFSET, linear_mapping };
+    let options = Options { linear_mapping, ..OPTIONS };
     irq::without_interrupts(|| {
         // SAFETY: a host has no text.
         let mut text = unsafe { DirectWriter::new(0..0) };
@@ -261,4 +264,54 @@ fn one_window_is_kept_however_often_it_is_booted_from() {
         })
     };
     assert_eq!(window(), window());
+}
+
+#[test]
+fn the_self_test_passes_masks_and_unmasks_and_leaves_the_flag_as_it_was() {
+    run(|cpu| {
+        cpu.insert_rom(ROM, Image::new(Generation::V3_0));
+        let Ok(Backend::Vmi(vmi)) = boot_with(None) else { panic!("not used") };
+        let ticks = Rc::new(RefCell::new(0));
+        let counter = ticks.clone();
+        cpu.handle(0x20, move || *counter.borrow_mut() += 1);
+        for flag in [false, true] {
+            if !flag {
+                irq::disable();
+                cpu.raise(0x20);
+            }
+            // SAFETY: the handler needs nothing.
+            unsafe { vmi.self_test(&OPTIONS) }.unwrap();
+            assert_eq!((cpu.interrupt_flag(), *ticks.borrow()), (flag, 1));
+            // SAFETY: as above.
+            unsafe { irq::enable() };
+        }
+    });
+}
+
+#[test]
+fn the_self_test_finds_a_rom_that_answers_differently_the_second_time() {
+    run(|cpu| {
+        let image = Image::new(Generation::V3_0);
+        cpu.insert_rom(ROM, image.clone());
+        let Ok(Backend::Vmi(vmi)) = boot_with(None) else { panic!("not used") };
+        cpu.insert_rom(ROM, image.with_answer(Call::HALT, Relocation::NONE));
+        // SAFETY: there is no handler.
+        let error = unsafe { vmi.self_test(&OPTIONS) }.unwrap_err();
+        assert!(
+            error.to_string().starts_with("ROM at C8000: Halt (call 35): asked again, it answers NONE, ")
+        );
+    });
+}
+
+#[test]
+fn the_self_test_in_a_section_is_misuse_because_it_unmasks() {
+    let failure = try_run(Limits::DEFAULT, |cpu| {
+        cpu.insert_rom(ROM, Image::new(Generation::V3_0));
+        let Ok(Backend::Vmi(vmi)) = boot_with(None) else { panic!("not used") };
+        // SAFETY: none; this is what the mock is to notice.
+        irq::without_interrupts(|| unsafe { vmi.self_test(&OPTIONS) })
+    });
+    let failure = failure.unwrap_err();
+    let FailureCause::Misuse(misuse) = &failure.cause else { panic!("{failure}") };
+    assert!(matches!(misuse, Misuse::UnmaskedInSection { .. }), "{misuse}");
 }

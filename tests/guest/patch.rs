@@ -124,9 +124,15 @@ fn one_site_with_foreign_bytes_leaves_every_byte_of_text_as_it_was() {
         kernel.text.bytes[last] ^= 0x55;
         let found = kernel.at(site.address, site.form.length()).to_vec();
         match plan(&kernel, relocations()).unwrap_err() {
-            PlanError::Site(SiteError::UnexpectedBytes { address, call, native, found: reported }) => {
+            PlanError::Site(SiteError::UnexpectedBytes {
+                address,
+                call,
+                native,
+                expected,
+                found: reported,
+            }) => {
                 assert_eq!((address, call), (site.address, site.form.call));
-                assert_eq!(native, site.native());
+                assert_eq!((native, expected), (site.native(), site.native()));
                 assert_eq!(reported.as_slice(), found);
             }
             other => panic!("{other:?}"),
@@ -175,7 +181,14 @@ fn a_write_that_is_lost_is_noticed_when_read_back_and_the_sites_are_native_again
     for at in 0..kernel.records.len() {
         let mut text = kernel.text.clone();
         text.fault = Some((at, Fault::Lose));
-        assert!(matches!(commit(&kernel, &mut text), Err(CommitError::Verify(_))));
+        let site = kernel.sites().iter().nth(at).unwrap().unwrap();
+        match commit(&kernel, &mut text).unwrap_err() {
+            CommitError::Verify(SiteError::UnexpectedBytes { address, native, expected, found, .. }) => {
+                assert_eq!((address, native, found), (site.address, site.native(), site.native()));
+                assert_eq!(expected.as_slice()[0], 0xe8, "what was written");
+            }
+            other => panic!("{other:?}"),
+        }
         assert_eq!(text.bytes, kernel.text.bytes);
     }
 }

@@ -55,7 +55,8 @@ impl Activation {
     }
 }
 
-/// Looks for a VMI ROM, patches the kernel if there is one, and reports.
+/// Looks for a VMI ROM, patches the kernel if there is one, and reports. If `is_sound` does not want to go on with
+/// the ROM, it has made the kernel native again.
 ///
 /// # Panics
 ///
@@ -64,7 +65,11 @@ impl Activation {
 /// # Safety
 ///
 /// As for [`boot::activate`]; the window at [`UPPER_WINDOW`] is mapped.
-pub unsafe fn activate(options: &Options, processors: u32) -> Activation {
+pub unsafe fn activate(
+    options: &Options,
+    processors: u32,
+    is_sound: impl FnOnce(&Vmi, &boot::Options) -> bool,
+) -> Activation {
     let native_text = text::checksum();
     let corruption = options.corrupt_site.then(Corruption::new).flatten();
     let vmi_options = boot::Options {
@@ -79,6 +84,10 @@ pub unsafe fn activate(options: &Options, processors: u32) -> Activation {
             line!("@backend native {reason}");
             None
         }
+        Ok(Backend::Vmi(vmi)) if !is_sound(&vmi, &vmi_options) => {
+            line!("@backend native activation failed");
+            None
+        }
         Ok(Backend::Vmi(vmi)) => {
             let (major, minor) = vmi.rom.api_version();
             let (rom, ring) = (vmi.rom.address(), vmi.kernel_ring);
@@ -87,7 +96,7 @@ pub unsafe fn activate(options: &Options, processors: u32) -> Activation {
         }
         Err(error) => {
             line!("@error {error}");
-            assert!(error.kernel_ring == 0, "native code cannot run in ring {}", error.kernel_ring);
+            stay_native(error.kernel_ring);
             line!("@backend native activation failed");
             None
         }
@@ -99,6 +108,11 @@ pub unsafe fn activate(options: &Options, processors: u32) -> Activation {
     let activation = Activation { vmi, native_text, processors };
     report(&activation);
     activation
+}
+
+/// Checks that native code does what it says where the kernel is.
+pub fn stay_native(ring: u8) {
+    assert!(ring == 0, "native code cannot run in ring {ring}");
 }
 
 fn report(activation: &Activation) {

@@ -56,6 +56,8 @@ pub struct Options {
     pub vmi: bool,
     /// Whether to change a byte of one site before activation; set by `vmi=corrupt-site`.
     pub corrupt_site: bool,
+    /// Whether to test a ROM that has been patched in; cleared by `vmi=untested`.
+    pub self_test: bool,
     /// How to end instead of running the checks; set by `end=reboot`, `end=reboot-soft` and `end=shutdown`.
     pub ending: Option<Ending>,
     /// Which checks to run; set by `checks=calls` and so on.
@@ -78,7 +80,8 @@ impl Options {
         let information = information as *const MultibootInformation;
         // SAFETY: a multiboot1 loader passes a valid structure.
         let information = unsafe { information.read() };
-        let mut options = Self { vmi: true, corrupt_site: false, ending: None, checks: Checks::All };
+        let mut options =
+            Self { vmi: true, corrupt_site: false, self_test: true, ending: None, checks: Checks::All };
         if information.flags & HAS_COMMAND_LINE != 0 {
             // SAFETY: the flag says that the pointer leads to a C string.
             let words = unsafe { CStr::from_ptr(information.command_line) };
@@ -86,6 +89,7 @@ impl Options {
                 match word {
                     b"vmi=off" => options.vmi = false,
                     b"vmi=corrupt-site" => options.corrupt_site = true,
+                    b"vmi=untested" => options.self_test = false,
                     b"checks=calls" => options.checks = Checks::Calls,
                     b"checks=clobbers" => options.checks = Checks::Clobbers,
                     b"checks=unpatched" => options.checks = Checks::Unpatched,

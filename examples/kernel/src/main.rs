@@ -1,8 +1,9 @@
 //! A small i386 kernel that runs on bare metal and, without being rebuilt, on a VMI hypervisor.
 //!
 //! Read it in this order: [`kernel_main`] below is the table of contents; `activation` is all that a
-//! kernel does to become paravirtual; `traps` and `user` show the two sites in assembly, and `task` and `user`
-//! what keeps the interrupt flag out of the reach of programs in ring 3; `conformance` uses and checks the rest.
+//! kernel does to become paravirtual, `self_test` how it looks whether that was wise; `traps` and `user` show the two
+//! sites in assembly, and `task` and `user` what keeps the interrupt flag out of the reach of programs in ring 3;
+//! `conformance` uses and checks the rest.
 
 #![no_std]
 #![no_main]
@@ -31,6 +32,7 @@ mod processors;
 mod raw;
 mod report;
 mod sampling;
+mod self_test;
 mod sensitive;
 mod serial;
 mod task;
@@ -69,9 +71,11 @@ unsafe extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     unsafe { paging::enable() };
     pic::initialize(ticks::LINE);
 
+    // SAFETY: the kernel is patched, its handlers are in place, and nothing relies on masked interrupts yet.
+    let is_sound = |vmi: &_, used: &_| !options.self_test || unsafe { self_test::passes(vmi, used) };
     // SAFETY: interrupts are masked, paging is on with the ROMs in the upper window, and there is
     // one processor.
-    let activation = unsafe { activation::activate(&options, processors) };
+    let activation = unsafe { activation::activate(&options, processors, is_sound) };
 
     if let Some(ending) = options.ending {
         ending::run(ending);

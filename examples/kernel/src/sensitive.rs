@@ -1,4 +1,5 @@
-//! The instructions that a paravirtual kernel must not use, for the checks that show why.
+//! The instructions that a paravirtual kernel must not use, for the checks that show why, and for the way back
+//! from a ROM that is not to be trusted.
 //!
 //! They lie in a section of their own, `.sensitive.text`: everywhere else in the kernel none is found outside
 //! a site.

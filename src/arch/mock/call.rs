@@ -51,7 +51,7 @@ fn make(call: Call, arguments: &[Linear], place: Place) -> [u32; 4] {
 }
 
 /// Makes a call that sets the interrupt flag to `enabled`.
-fn set_flag(call: Call, arguments: &[Linear], enabled: bool, place: Place) {
+pub(super) fn set_flag(call: Call, arguments: &[Linear], enabled: bool, place: Place) {
     operation(Step::Call(call), place, || {
         let misuse = state::with(|state| {
             let section = state.frame().sections.innermost();
@@ -69,7 +69,7 @@ fn set_flag(call: Call, arguments: &[Linear], enabled: bool, place: Place) {
 }
 
 /// Writes a call down.
-fn note(state: &mut State, call: Call, arguments: &[Linear], place: Place) {
+pub(super) fn note(state: &mut State, call: Call, arguments: &[Linear], place: Place) {
     let arguments: Vec<u32> = arguments.iter().map(|argument| *argument as u32).collect();
     state.note(Event::Call { call, arguments }, place);
 }

@@ -37,8 +37,8 @@ use super::journal::Event;
 use super::processor::Processor;
 use super::run::stop;
 use super::state::{self, State};
-use super::{Cpu, Flavour, Linear, Misuse, model};
-use crate::boot::Machine;
+use super::{Cpu, Flavour, Linear, Misuse, model, observe};
+use crate::boot::{Machine, Registers};
 use crate::mmu::{LinearMapping, LinearMappingSlot};
 use crate::patch::{self, RelocationTable};
 
@@ -198,6 +198,15 @@ impl Machine for Processor {
             self.no_entry(entry);
             patch::Relocation::NONE
         })
+    }
+
+    unsafe fn observe(
+        &mut self,
+        call: Call,
+        relocation: patch::Relocation,
+        before: &mut Registers,
+    ) -> Registers {
+        observe::observe_at(call, relocation, before, self.place)
     }
 
     /// There are no sites to tell which.

@@ -5,12 +5,14 @@ pub(crate) mod calls;
 #[cfg(feature = "indirect")]
 mod indirect;
 mod native;
+mod observe;
 mod processor;
 mod text;
 
 pub(crate) use adapters::bind as bind_adapter;
 pub(crate) use calls as call;
 pub(crate) use native::native_stubs;
+pub(crate) use observe::observe;
 pub(crate) use processor::{Processor, ring, site_records};
 pub use text::DirectWriter;
 

@@ -6,6 +6,7 @@ use lexopt::{Arg, Error, Parser, ValueExt as _};
 
 use crate::command::boot::Selection;
 use crate::environment::UNPATCHED;
+use crate::fuzz::Target;
 use crate::rom::{Flavour, Generation, Style};
 use crate::toolchain::Install;
 
@@ -28,7 +29,13 @@ pub enum Request {
         install: Install,
     },
     /// To write the generated files.
-    Bless,
+    Bless(Install),
+    /// To compare the public interface of the libraries with the lists that are kept.
+    Api(Install),
+    /// To check the libraries with the oldest compiler that they promise to build with.
+    Msrv(Install),
+    /// To fuzz a target, or all of them, for some seconds each.
+    Fuzz(Option<Target>, u64),
     /// To run all tests, or the steps with this in their names.
     Test(Option<String>, Install),
 }
@@ -39,7 +46,10 @@ cargo xtask COMMAND
   boot   build the kernel and the ROM, boot them in QEMU, show what the kernel found
   test   everything that must hold before a change is good
   rom    build a ROM image and list it
+  fuzz   look for ROMs, kernels and site records with which the guest crate breaks its promises
   bless  write the generated files anew
+  api    compare the public interface of the libraries with the lists in docs/api
+  msrv   check the libraries with the oldest compiler that they promise to build with
   setup  find or install the compiler and QEMU; the other commands call it
 
 `cargo xtask COMMAND --help` says more.";
@@ -48,7 +58,8 @@ const SETUP: &str = "\
 cargo xtask setup [--no-install]
 
 Finds a Rust compiler with `core` for i586-unknown-linux-gnu, a C compiler that links 32-bit
-programs, QEMU, and Bochs with GRUB (only `test` uses them). What is missing is downloaded as Debian packages and unpacked, without
+programs, QEMU, Bochs with GRUB, and the oldest compiler that the libraries build with (only `test`
+uses the last two). What is missing is downloaded as Debian packages and unpacked, without
 root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else ~/.cache/paravirt-vmi.
 Nothing is installed into the system.
 
@@ -100,16 +111,54 @@ Builds the ROM and lists its header, its calls or slots and their machine code.
   --output FILE  where to write the image
   --no-install   fail when a tool is missing";
 
-const BLESS: &str = "\
-cargo xtask bless
+const FUZZ: &str = "\
+cargo xtask fuzz [TARGET] [--seconds N]
 
-Writes the files that are generated from the call table and the layouts, and says which changed.";
+Builds the fuzz targets with libFuzzer, and with the address sanitizer where the toolchain has it, runs
+one or each in turn, and says how many executions there were and what they reached. Fails if a property
+does not hold; the input is then in fuzz/artifacts. Starts from fuzz/corpus, and from what earlier runs
+have left in the target directory. Needs a C++ compiler.
+
+  probe    any option-ROM window
+  boot     the whole boot sequence on any option-ROM window
+  plan     any kernel in front of any ROM
+  records  any section vmi_sites
+
+  --seconds N  how long each target runs; 60 is the default";
+
+/// How long a target runs unless something else is said, in seconds.
+const FUZZ_SECONDS: u64 = 60;
+
+const BLESS: &str = "\
+cargo xtask bless [--no-install]
+
+Writes the files that are generated from the call table and the layouts, and the lists of the public
+interface in docs/api, and says which changed.
+
+  --no-install  fail when the compiler is missing that makes the lists";
+
+const API: &str = "\
+cargo xtask api [--no-install]
+
+Lists the public interface of each library, on the host and for i386, with all features, and compares
+it with the lists in docs/api. `cargo xtask bless` renews them.
+
+  --no-install  fail when the compiler is missing that makes the lists";
+
+const MSRV: &str = "\
+cargo xtask msrv [--no-install]
+
+Checks the libraries, for the host and for i386, with each of their features, with a compiler of the
+version that their manifests name as rust-version. That compiler is one of rustup's toolchains (with
+rust-src), or is unpacked from Debian's packages like the other tools, see `cargo xtask setup --help`.
+
+  --no-install  fail when the compiler is missing";
 
 const TEST: &str = "\
 cargo xtask test [--only TEXT] [--no-install]
 
-Formatting, lints, tests on the host, documentation, builds for i386, checks of machine code,
-boots in QEMU with good and with bad ROMs, and a hostile guest under the hypervisor in QEMU and in
+Formatting, lints, tests on the host, documentation, the libraries with the oldest compiler that they
+promise to build with, their public interface, builds for i386, checks of machine code, boots in QEMU with good and with bad ROMs, and a hostile guest under the hypervisor in QEMU and in
 Bochs. Fails if any of them does.
 
   --only TEXT   only the steps with TEXT in their names
@@ -127,7 +176,10 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
         "setup" => SETUP,
         "boot" => BOOT,
         "rom" => ROM,
+        "fuzz" => FUZZ,
         "bless" => BLESS,
+        "api" => API,
+        "msrv" => MSRV,
         "test" => TEST,
         _ => return Err(format!("there is no command {command:?}").into()),
     };
@@ -137,10 +189,12 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
     let mut flavour = Flavour::default();
     let mut output = None;
     let mut only = None;
+    let mut target = None;
+    let mut seconds = FUZZ_SECONDS;
     while let Some(argument) = parser.next()? {
         match (command, &argument) {
             (_, Arg::Short('h') | Arg::Long("help")) => return Ok(Request::Help(help)),
-            ("setup" | "boot" | "rom" | "test", Arg::Long("no-install")) => {
+            (_, Arg::Long("no-install")) => {
                 install = Install::Refused;
             }
             ("boot", Arg::Long("on")) => {
@@ -156,6 +210,11 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
                 if selection.replace(chosen).is_some() {
                     return Err("--on and --no-patch: one of them, once".into());
                 }
+            }
+            ("fuzz", Arg::Long("seconds")) => seconds = parser.value()?.parse()?,
+            ("fuzz", Arg::Value(name)) if target.is_none() => {
+                let found = name.to_str().and_then(Target::from_name);
+                target = Some(found.ok_or_else(|| format!("there is no fuzz target {name:?}"))?);
             }
             ("test", Arg::Long("only")) => only = Some(parser.value()?.string()?),
             ("rom", Arg::Long("abi")) => {
@@ -183,7 +242,10 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
         "setup" => Request::Setup(install),
         "boot" => Request::Boot(selection.unwrap_or_else(Selection::all), install),
         "rom" => Request::Rom { flavour, output, install },
-        "bless" => Request::Bless,
+        "fuzz" => Request::Fuzz(target, seconds),
+        "bless" => Request::Bless(install),
+        "api" => Request::Api(install),
+        "msrv" => Request::Msrv(install),
         _ => Request::Test(only, install),
     })
 }
@@ -201,7 +263,10 @@ mod tests {
         assert_eq!(request(&["boot"]), Ok(Request::Boot(Selection::all(), Install::Allowed)));
         assert_eq!(request(&["setup"]), Ok(Request::Setup(Install::Allowed)));
         assert_eq!(request(&["test"]), Ok(Request::Test(None, Install::Allowed)));
-        assert_eq!(request(&["bless"]), Ok(Request::Bless));
+        assert_eq!(request(&["fuzz"]), Ok(Request::Fuzz(None, FUZZ_SECONDS)));
+        assert_eq!(request(&["bless"]), Ok(Request::Bless(Install::Allowed)));
+        assert_eq!(request(&["api", "--no-install"]), Ok(Request::Api(Install::Refused)));
+        assert_eq!(request(&["msrv"]), Ok(Request::Msrv(Install::Allowed)));
     }
 
     #[test]
@@ -209,6 +274,8 @@ mod tests {
         let expected = Request::Boot(Selection::parse("rom").unwrap(), Install::Refused);
         assert_eq!(request(&["boot", "--on", "rom", "--no-install"]).as_ref(), Ok(&expected));
         assert_eq!(request(&["boot", "--no-install", "--on=rom"]).as_ref(), Ok(&expected));
+        let expected = Request::Fuzz(Target::from_name("plan"), 5);
+        assert_eq!(request(&["fuzz", "--seconds", "5", "plan"]), Ok(expected));
         let flavour = Flavour { trace: true, ..Flavour::DEFAULT };
         let output = Some("x".into());
         let expected = Request::Rom { flavour, output, install: Install::Allowed };
@@ -222,9 +289,16 @@ mod tests {
     fn every_command_explains_itself() {
         assert_eq!(request(&[]), Ok(Request::Help(HELP)));
         assert_eq!(request(&["--help"]), Ok(Request::Help(HELP)));
-        for (command, help) in
-            [("setup", SETUP), ("boot", BOOT), ("rom", ROM), ("bless", BLESS), ("test", TEST)]
-        {
+        for (command, help) in [
+            ("setup", SETUP),
+            ("boot", BOOT),
+            ("rom", ROM),
+            ("fuzz", FUZZ),
+            ("bless", BLESS),
+            ("api", API),
+            ("msrv", MSRV),
+            ("test", TEST),
+        ] {
             assert_eq!(request(&[command, "--help"]), Ok(Request::Help(help)));
             assert!(help.starts_with(&format!("cargo xtask {command}")));
             assert!(HELP.contains(&format!("\n  {command} ")));
@@ -240,8 +314,11 @@ mod tests {
             (&["boot", "--on", "mars"], "mars"),
             (&["boot", "--on", "native,mars"], "mars"),
             (&["boot", "--on", "native", "--no-patch"], "--no-patch"),
-            (&["bless", "--no-install"], "--no-install"),
+            (&["bless", "--on", "rom"], "--on"),
             (&["rom", "--on"], "--on"),
+            (&["fuzz", "all"], "all"),
+            (&["fuzz", "plan", "boot"], "boot"),
+            (&["fuzz", "--seconds", "many"], "many"),
             (&["rom", "--abi", "2.5"], "2.5"),
             (&["rom", "--style", "gothic"], "gothic"),
             (&["rom", "--abi", "13.0", "--jump"], "--jump"),

@@ -70,8 +70,13 @@ pub fn workspace() -> &'static Path {
 
 /// The directory for the output of i386 builds and for what is made from it.
 pub fn target_directory() -> Result<PathBuf> {
+    Ok(output_directory()?.join("i586"))
+}
+
+/// The directory for all output.
+pub fn output_directory() -> Result<PathBuf> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from);
-    Ok(std::path::absolute(target)?.join("i586"))
+    Ok(std::path::absolute(target)?)
 }
 
 /// Builds a package for i386.

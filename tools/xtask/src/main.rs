@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod api;
 mod arguments;
 mod artifact;
 mod bochs;
@@ -13,9 +14,11 @@ mod disassembly;
 mod elf;
 mod ending;
 mod environment;
+mod fuzz;
 mod hostile;
 mod matrix;
 mod outcome;
+mod packages;
 mod parallel;
 mod process;
 mod protocol;
@@ -56,7 +59,10 @@ fn run(request: Request) -> anyhow::Result<()> {
         Request::Setup(install) => toolchain::setup(install),
         Request::Boot(selection, install) => command::boot::boot(selection, install),
         Request::Rom { flavour, output, install } => command::rom::rom(flavour, output, install),
-        Request::Bless => command::bless::bless(),
+        Request::Bless(install) => command::bless::bless(install),
+        Request::Api(install) => command::libraries::api(install),
+        Request::Msrv(install) => command::libraries::msrv(install),
+        Request::Fuzz(target, seconds) => command::fuzz::fuzz(target, seconds),
         Request::Test(only, install) => command::test::test(only, install),
     }
 }

@@ -12,9 +12,12 @@ use crate::toolchain::{Compiler, cargo};
 const I386_PACKAGES: [&str; 6] =
     ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "codegen"];
 
-/// All code is formatted.
+/// All code is formatted, that of the fuzz targets, a workspace of their own, too.
 pub fn formatting() -> Result<Vec<Finding>> {
-    one("cargo fmt", cargo().args(["fmt", "--all", "--check"]))
+    let mut findings = one("cargo fmt", cargo().args(["fmt", "--all", "--check"]))?;
+    let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
+    findings.extend(one("cargo fmt, fuzz targets", cargo().args(fuzz))?);
+    Ok(findings)
 }
 
 /// The arguments for the guest crate with the feature `critical-section`, which the default members do without.

@@ -1,14 +1,18 @@
 //! What `cargo xtask test` looks at, a file for each idea.
 
 mod answers;
+pub mod api;
 pub mod boots;
 pub mod builds;
 pub mod codegen;
 pub mod host;
 pub mod hostile;
+pub mod oldest;
 pub mod outside;
 pub mod refusals;
+pub mod self_test;
 pub mod sensitive;
 pub mod shared;
 pub mod siteless;
+pub mod soundness;
 pub mod wrong;

@@ -7,7 +7,8 @@ use std::mem::offset_of;
 use anyhow::{Context as _, Result};
 use paravirt_vmi_abi::{Call, RomHeader};
 
-use super::answers::{self, Answer, Place};
+pub(super) use super::answers::Place;
+use super::answers::{self, Answer};
 use crate::artifact::{self, Package};
 use crate::command::boot::complaint;
 use crate::elf::Kernel;
@@ -68,7 +69,7 @@ fn bent(toolchain: &Toolchain, kernel: &Kernel, image: &Image) -> Result<Vec<Fin
 }
 
 /// One run of the kernel with an image.
-fn run(
+pub(super) fn run(
     toolchain: &Toolchain,
     kernel: &Kernel,
     name: &str,
@@ -113,7 +114,7 @@ fn judge(name: String, expected: &Answer, outcome: &Outcome) -> Finding {
 
 impl Place {
     /// Learns it from a kernel that uses the sound ROM.
-    fn find(toolchain: &Toolchain, kernel: &Kernel, image: &Image) -> Result<Self> {
+    pub(super) fn find(toolchain: &Toolchain, kernel: &Kernel, image: &Image) -> Result<Self> {
         let outcome = run(toolchain, kernel, "refusal-none", "", true, &Beneath::roms(&[image.bytes()]))?;
         let report = &outcome.report;
         let physical = report.backend_value("rom").context("the sound ROM was not used")?;

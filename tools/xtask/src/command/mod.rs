@@ -2,5 +2,7 @@
 
 pub mod bless;
 pub mod boot;
+pub mod fuzz;
+pub mod libraries;
 pub mod rom;
 pub mod test;

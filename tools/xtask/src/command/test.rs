@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::artifact::Package;
 use crate::checks::{
-    boots, builds, codegen, host, hostile, outside, refusals, sensitive, shared, siteless, wrong,
+    api, boots, builds, codegen, host, hostile, oldest, outside, refusals, self_test, sensitive, shared,
+    siteless, soundness, wrong,
 };
 use crate::environment::Roms;
 use crate::suite::Suite;
@@ -20,12 +21,15 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
 
     suite.step("formatting", host::formatting);
     suite.step("lints", host::lints);
+    suite.step("rules for unsafe code", soundness::soundness);
     suite.step("lints for i386", || host::i386_lints(compiler));
     suite.step("tests on the host", host::tests);
     suite.step("tests on the host, critical-section", host::tests_with_critical_section);
     suite.step("tests on the host, planted bug", host::tests_with_planted_bug);
     suite.step("a user's crate", outside::outside);
     suite.step("documentation", host::documentation);
+    suite.step("oldest compiler", || oldest::oldest(install));
+    suite.step("public interface", || api::api(install));
     suite.step("builds for i386", || builds::builds(compiler));
     suite.step("machine code: interrupt flag", || sensitive::sensitive(compiler));
     suite.step("machine code: order of stores", || codegen::codegen(compiler));
@@ -34,6 +38,7 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("boots, indirect", || boots::boots(&toolchain, &mut roms, Package::INDIRECT_KERNEL));
     suite.step("wrong ROMs: registers", || wrong::breaches(&toolchain, &mut roms));
     suite.step("wrong ROMs: no effect", || wrong::nothing(&toolchain, &mut roms));
+    suite.step("ROMs that lie later", || self_test::self_test(&toolchain, &mut roms));
     suite.step("one processor", || wrong::alone(&toolchain, &mut roms));
     suite.step("hostile guest on bare metal", || hostile::bare(&toolchain, &mut roms));
     suite.step("hostile guest in QEMU", || hostile::hostile(&toolchain, &mut roms));

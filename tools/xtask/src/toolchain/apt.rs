@@ -78,7 +78,19 @@ impl Apt {
         Ok(apt)
     }
 
-    /// The packages themselves and all that they need and this machine has not.
+    /// The versions of a package that the archive offers, the newest first.
+    pub fn versions(&self, name: &str) -> Result<Vec<String>> {
+        let mut command = self.command("apt-cache");
+        let table = process::output(command.args(["madison", name]))?;
+        Ok(table
+            .lines()
+            .filter_map(|line| line.split('|').nth(1))
+            .map(|cell| cell.trim().to_owned())
+            .collect())
+    }
+
+    /// The packages themselves and all that they need and this machine has not. A name may be followed by `=` and
+    /// a version.
     pub fn resolve(&self, names: &[&str]) -> Result<Vec<Package>> {
         let mut command = self.get();
         command.args(["--simulate", "--no-install-recommends", "--reinstall", "install"]);
@@ -89,7 +101,8 @@ impl Apt {
         };
         let packages: Vec<_> = simulation.lines().filter_map(parse_simulated).collect();
         for name in names {
-            if !packages.iter().any(|package| package.name == *name) {
+            let name = name.split('=').next().unwrap_or(name);
+            if !packages.iter().any(|package| package.name == name) {
                 bail!("apt-get does not offer the package {name}");
             }
         }
@@ -144,7 +157,11 @@ impl Apt {
     }
 
     fn get(&self) -> Command {
-        let mut command = Command::new("apt-get");
+        self.command("apt-get")
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.env("APT_CONFIG", self.directory.join("apt.conf")).env("LC_ALL", "C");
         command
     }

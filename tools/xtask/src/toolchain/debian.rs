@@ -70,6 +70,36 @@ pub fn install_compiler() -> Result<PathBuf> {
     Ok(otherwise(path, COMPILER_OTHERWISE)?.join(COMPILER))
 }
 
+/// Downloads and unpacks a compiler of a certain version, its rustdoc and the source of `core`.
+pub fn install_oldest_compiler(
+    name: &str,
+    version: &str,
+    is_sound: impl Fn(&Path) -> bool,
+) -> Result<PathBuf> {
+    let path = cache::install(name, is_sound, |directory| {
+        unpack(directory, &format!("Rust {version}"), |apt| {
+            let packages = oldest_packages(apt, version)?;
+            apt.resolve(&packages.iter().map(String::as_str).collect::<Vec<_>>())
+        })?;
+        for program in ["rustc", "rustdoc"] {
+            write_script(directory, program, &directory.join("root/usr/bin").join(program), &[])?;
+        }
+        Ok(())
+    });
+    otherwise(path, &format!("otherwise run `rustup toolchain install {version} --component rust-src`"))
+}
+
+/// The packages of a compiler of a certain version, each in the form NAME=VERSION.
+fn oldest_packages(apt: &Apt, version: &str) -> Result<Vec<String>> {
+    for names in COMPILER_PACKAGES {
+        let prefix = format!("{version}.");
+        if let Some(found) = apt.versions(names[0])?.iter().find(|found| found.starts_with(&prefix)) {
+            return Ok(names[..3].iter().map(|name| format!("{name}={found}")).collect());
+        }
+    }
+    bail!("the archive has no Rust {version}")
+}
+
 /// Downloads and unpacks the emulator.
 pub fn install_emulator() -> Result<PathBuf> {
     let path = cache::install(EMULATOR, is_emulator, |directory| {

@@ -1,5 +1,6 @@
 //! What the i386 half of the project needs from the machine: a Rust compiler with `core` for
-//! [`TARGET`], a C compiler that links 32-bit programs, QEMU, and for some of the tests Bochs.
+//! [`TARGET`], a C compiler that links 32-bit programs, QEMU, and for some of the tests Bochs and the oldest compiler
+//! that the libraries build with.
 //!
 //! What is missing is unpacked from Debian's packages into a private directory; nothing is ever
 //! installed into the system.
@@ -11,12 +12,16 @@ mod compiler;
 mod debian;
 mod emulator;
 mod linker;
+mod oldest;
 
 use anyhow::Result;
+
+use crate::packages;
 
 pub use bochs::Bochs;
 pub use compiler::{Compiler, cargo};
 pub use emulator::Emulator;
+pub use oldest::OldestCompiler;
 
 /// The freestanding packages are built for this target: a 32-bit x86 without SSE.
 pub const TARGET: &str = "i586-unknown-linux-gnu";
@@ -55,5 +60,7 @@ pub fn setup(install: Install) -> Result<()> {
     println!("C         {}", linker::describe()?);
     println!("emulator  {}", toolchain.emulator.describe());
     println!("another   {}", Bochs::find(install)?.describe()?);
+    let (version, _) = packages::libraries()?;
+    println!("oldest    {}", OldestCompiler::find(&version, install)?.describe());
     Ok(())
 }

@@ -226,11 +226,7 @@ pub unsafe fn activate_on(machine: &mut impl Machine, text: &mut impl TextWriter
         unsafe { machine.relocation(entry, number) }
     });
     let mut relocations = relocations.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
-    for call in Call::all() {
-        if let Some(adapter) = rom.adapter(call) {
-            relocations.put_in_front(call, adapter, |target| machine.adapter(adapter, target));
-        }
-    }
+    rom.bind_adapters(&mut relocations, |adapter, target| machine.adapter(adapter, target));
     if machine.makes_any_call() {
         let checked = relocations.check_sites_of_all();
         checked.map_err(|error| failed(ErrorCause::Plan(error.into())))?;

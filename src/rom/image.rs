@@ -177,10 +177,12 @@ impl<'a> Rom<'a> {
     /// How the ROM, which is mapped at linear address `base`, wants each call to be reached. `ask` is
     /// GetRelocationInfo: the linear address of its entry point, and the number to ask for.
     ///
+    /// Where [adapters](Self::bind_adapters) stand in front of calls is still to be filled in.
+    ///
     /// # Errors
     ///
     /// The first answer that no guest can act on.
-    pub(crate) fn relocations(
+    pub fn relocations(
         &self,
         base: u32,
         mut ask: impl FnMut(u32, u32) -> Relocation,
@@ -191,7 +193,22 @@ impl<'a> Rom<'a> {
         })
     }
 
-    /// The same for one call, unchecked.
+    /// Puts the kernel's adapters in front of the calls that this ROM wants to be reached otherwise than by the
+    /// conventions of 3.0. `bind` makes one lead to a linear address in the ROM, and returns the adapter's own:
+    /// sites call that instead.
+    pub fn bind_adapters(
+        &self,
+        relocations: &mut RelocationTable,
+        mut bind: impl FnMut(Adapter, u32) -> u32,
+    ) {
+        for call in Call::all() {
+            if let Some(adapter) = self.adapter(call) {
+                relocations.put_in_front(call, adapter, |target| bind(adapter, target));
+            }
+        }
+    }
+
+    /// How one call is to be reached, unchecked.
     pub(crate) fn relocation(
         &self,
         call: Call,

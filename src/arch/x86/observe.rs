@@ -146,6 +146,8 @@ __paravirt_vmi_observe:
 
     # what a site holds whose call the ROM does not provide
     .pushsection .text.paravirt_vmi_native, "ax", @progbits
+    .type __paravirt_vmi_observe_instructions, @function
+__paravirt_vmi_observe_instructions:
 3:  sti
     ret
 4:  cli
@@ -158,6 +160,7 @@ __paravirt_vmi_observe:
     jz 2f
     sti
 2:  ret
+    .size __paravirt_vmi_observe_instructions, . - __paravirt_vmi_observe_instructions
     .popsection
 
     .pushsection .rodata.paravirt_vmi_observe, "a", @progbits

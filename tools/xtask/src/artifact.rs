@@ -38,6 +38,8 @@ impl Package {
     pub const SITELESS: Self = Self { name: "siteless", features: "" };
     /// A guest that tries to break out of the hypervisor.
     pub const HOSTILE: Self = Self { name: "hostile", features: "" };
+    /// A kernel with instructions that should be calls.
+    pub const PLANTED: Self = Self { name: "planted", features: "" };
     /// Functions whose machine code is checked.
     pub const CODEGEN: Self = Self { name: "codegen", features: "" };
 

@@ -1,7 +1,7 @@
 //! The claims about user code and the interrupt flag, and what each I/O privilege level allows.
 
 use crate::outcome::Outcome;
-use crate::table::Table;
+use vmi_audit::table::Table;
 
 /// The claims, by number from 1.
 pub const CLAIMS: [&str; 7] = [

@@ -17,7 +17,7 @@
 
 use std::fmt;
 
-use crate::table::Table;
+use vmi_audit::table::Table;
 
 /// What begins each of the hypervisor's records.
 pub const PREFIX: &str = "@hv.";

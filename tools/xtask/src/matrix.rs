@@ -3,7 +3,7 @@
 use paravirt_vmi_abi::{Call, legacy};
 
 use crate::outcome::Outcome;
-use crate::table::Table;
+use vmi_audit::table::Table;
 
 /// What became of one call in one environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::fs;
 use anyhow::{Result, ensure};
 use paravirt_vmi_abi::Call;
 
-use crate::elf::{self, Kernel};
 use crate::ending::{self, Ended};
 use crate::environment::{Beneath, Environment, Roms};
+use crate::kernel::{self, Kernel};
 use crate::matrix;
 use crate::parallel;
 use crate::protocol::Report;
@@ -39,7 +39,7 @@ impl Outcome {
         emulator: &Emulator,
     ) -> Result<Self> {
         let machine = beneath.machine(&environment, name, &kernel.path, environment.command_line);
-        let hash = elf::hash(&fs::read(&kernel.path)?);
+        let hash = kernel::hash(&fs::read(&kernel.path)?);
         ensure!(hash == kernel.hash, "{} changed while it was in use", kernel.path.display());
         let run = machine.run(emulator)?;
         let report = Report::parse(&run.serial);

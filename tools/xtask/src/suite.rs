@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::table::Table;
+use vmi_audit::table::Table;
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use paravirt_vmi_abi::header::ROM_WINDOW_END;
 use paravirt_vmi_abi::legacy::{SLOT_SIZE, SLOTS_13_0, SLOTS_13_3};
 use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader};
 
-use crate::elf::Kernel;
+use crate::kernel::Kernel;
 use crate::rom::{Bend, Generation};
 
 /// Length of the PCI data structure.

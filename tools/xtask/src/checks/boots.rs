@@ -2,11 +2,12 @@
 
 use anyhow::Result;
 
+use super::forecast;
 use crate::artifact::{self, Package};
 use crate::claims;
 use crate::command::boot::complaint;
-use crate::elf::Kernel;
 use crate::environment::{self, Environment, Roms};
+use crate::kernel::Kernel;
 use crate::outcome::Outcome;
 use crate::source;
 use crate::suite::Finding;
@@ -57,6 +58,17 @@ pub fn boots(toolchain: &Toolchain, roms: &mut Roms, package: Package) -> Result
     for outcome in &outcomes {
         let name = format!("{} {}", package.title(), outcome.environment.name);
         findings.extend(judge(&name, outcome));
+        if outcome.environment.is_vmi {
+            let image = match (outcome.environment.rom, outcome.environment.hypervisor) {
+                (Some(flavour), _) => roms.image(&toolchain.compiler, flavour)?.bytes().to_vec(),
+                (None, words) => forecast::hypervisor_rom(
+                    &roms.hypervisor(&toolchain.compiler)?,
+                    words.unwrap_or_default(),
+                )?,
+            };
+            let result = forecast::compare(&kernel, &image, &outcome.report);
+            findings.push(Finding::from_result(format!("{name} as vmi-audit foretells"), result));
+        }
         if outcome.environment.command_line != environment::STORM {
             let differences = source::differences(&outcome.report.sources, &sources);
             findings.push(Finding::new(format!("{name} the driver's source"), &differences));

@@ -21,6 +21,7 @@ fn packages() -> Vec<Package> {
         Package::HYPERVISOR,
         Package::HOSTILE,
         Package::SITELESS,
+        Package::PLANTED,
         Package::CODEGEN,
     ];
     packages.extend(Flavour::all().into_iter().map(Package::rom));

@@ -14,9 +14,9 @@ use paravirt_vmi::site::SiteRecord;
 use paravirt_vmi_abi::Call;
 
 use crate::artifact::{self, Package};
-use crate::disassembly;
 use crate::suite::Finding;
 use crate::toolchain::Compiler;
+use vmi_audit::disassembly;
 
 /// What the functions' names begin with.
 const PREFIX: &str = "codegen_";

@@ -9,8 +9,8 @@ use crate::suite::Finding;
 use crate::toolchain::{Compiler, cargo};
 
 /// The packages with a program for i386.
-const I386_PACKAGES: [&str; 6] =
-    ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "codegen"];
+const I386_PACKAGES: [&str; 7] =
+    ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "planted", "codegen"];
 
 /// All code is formatted, that of the fuzz targets, a workspace of their own, too.
 pub fn formatting() -> Result<Vec<Finding>> {

@@ -14,8 +14,8 @@ use crate::parallel;
 use crate::protocol::Report;
 use crate::qemu::{Hypervisor, Machine, Program, Stop};
 use crate::suite::Finding;
-use crate::table::Table;
 use crate::toolchain::{Bochs, Install, Toolchain};
+use vmi_audit::table::Table;
 
 /// The fewest attempts that are enough.
 const ENOUGH: usize = 30;

@@ -2,16 +2,18 @@
 
 mod answers;
 pub mod api;
+pub mod audit;
 pub mod boots;
 pub mod builds;
 pub mod codegen;
+mod forecast;
+pub mod foreign;
 pub mod host;
 pub mod hostile;
 pub mod oldest;
 pub mod outside;
 pub mod refusals;
 pub mod self_test;
-pub mod sensitive;
 pub mod shared;
 pub mod siteless;
 pub mod soundness;

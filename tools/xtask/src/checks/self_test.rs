@@ -7,8 +7,8 @@ use paravirt_vmi_abi::Call;
 
 use super::refusals::{self, Place};
 use super::wrong;
-use crate::elf::Kernel;
 use crate::environment::{Beneath, Roms};
+use crate::kernel::Kernel;
 use crate::parallel;
 use crate::rom::Image;
 use crate::suite::Finding;

@@ -5,9 +5,9 @@ use anyhow::{Context as _, Result};
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget};
 
 use super::codegen::each_object;
-use crate::disassembly;
 use crate::suite::Finding;
 use crate::toolchain::Compiler;
+use vmi_audit::disassembly;
 
 /// What the functions' names begin with.
 const PREFIX: &str = "shared_";

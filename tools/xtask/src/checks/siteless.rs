@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::artifact::{self, Package};
-use crate::elf::Kernel;
 use crate::environment::Roms;
+use crate::kernel::Kernel;
 use crate::protocol::Report;
 use crate::qemu::{Machine, Stop};
 use crate::rom::Flavour;

@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, ensure};
 use paravirt_vmi_abi::Call;
 
 use crate::artifact::{self, Package};
-use crate::elf::Kernel;
 use crate::ending::{self, Ended};
 use crate::environment::Roms;
+use crate::kernel::Kernel;
 use crate::matrix;
 use crate::parallel;
 use crate::protocol::Report;

@@ -1,20 +1,19 @@
 //! `cargo xtask boot`: one kernel in each environment, and tables of what it found there.
 
 use anyhow::{Result, bail};
-use iced_x86::Mnemonic;
 use paravirt_vmi_abi::Call;
 
 use crate::artifact::{self, Package};
 use crate::claims;
 use crate::counters;
-use crate::disassembly;
-use crate::elf::Kernel;
 use crate::environment::{self, Environment, Roms};
+use crate::kernel::Kernel;
 use crate::matrix;
 use crate::outcome::Outcome;
 use crate::protocol::Report;
-use crate::table::Table;
 use crate::toolchain::{Install, Toolchain};
+use vmi_audit::disassembly;
+use vmi_audit::table::Table;
 
 /// The environment whose patched sites are listed.
 const PATCH_REPORT: &str = "rom";
@@ -90,7 +89,7 @@ pub fn boot(selection: Selection, install: Install) -> Result<()> {
         println!("\n{}", counters::table(counters));
     }
     if let Some(outcome) = outcomes.iter().find(|found| found.environment.name == PATCH_REPORT) {
-        println!("\n{}", patches(&outcome.report, &kernel));
+        println!("\n{}", patches(&outcome.report, &kernel.parse()?));
     }
     let bad: Vec<_> = outcomes.iter().filter(|outcome| !outcome.is_good()).collect();
     for outcome in &bad {
@@ -160,7 +159,7 @@ fn in_order(outcomes: &[Outcome], names: impl Fn(&Report) -> Vec<&String>) -> Ve
 }
 
 /// The table of calls that have sites, and that of the patched sites.
-fn patches(report: &Report, kernel: &Kernel) -> String {
+fn patches(report: &Report, kernel: &vmi_audit::Kernel<'_>) -> String {
     let mut calls = Table::new(["call", "relocation", "target", "sites"]);
     for record in report.calls.iter().filter(|record| record.sites > 0) {
         let target = record.target.map_or("-".to_owned(), |target| format!("{target:08x}"));
@@ -176,19 +175,11 @@ fn patches(report: &Report, kernel: &Kernel) -> String {
             hex(&record.before),
             hex(&record.after),
             disassembly::line(&record.before, record.address),
-            after(&record.after, record.address),
+            disassembly::patched_line(&record.after, record.address),
             kernel.place(record.address),
         ]);
     }
     format!("{calls}\n{sites}")
-}
-
-/// A patched site's code up to the branch; behind a jump lies filling.
-fn after(bytes: &[u8], address: u32) -> String {
-    let instructions = disassembly::instructions(bytes, address);
-    let end = instructions.iter().position(|found| found.mnemonic() == Mnemonic::Jmp);
-    let shown = &instructions[..end.map_or(instructions.len(), |end| end + 1)];
-    shown.iter().map(disassembly::text).collect::<Vec<_>>().join("; ")
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 
 use crate::fuzz::{self, Outcome, Target};
-use crate::table::Table;
+use vmi_audit::table::Table;
 
 /// Fuzzes one target, or each in turn, for some seconds.
 pub fn fuzz(target: Option<Target>, seconds: u64) -> Result<()> {

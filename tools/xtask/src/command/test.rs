@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::artifact::Package;
 use crate::checks::{
-    api, boots, builds, codegen, host, hostile, oldest, outside, refusals, self_test, sensitive, shared,
+    api, audit, boots, builds, codegen, foreign, host, hostile, oldest, outside, refusals, self_test, shared,
     siteless, soundness, wrong,
 };
 use crate::environment::Roms;
@@ -31,7 +31,9 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("oldest compiler", || oldest::oldest(install));
     suite.step("public interface", || api::api(install));
     suite.step("builds for i386", || builds::builds(compiler));
-    suite.step("machine code: interrupt flag", || sensitive::sensitive(compiler));
+    suite.step("audit: kernels", || audit::kernels(compiler));
+    suite.step("audit: planted instructions", || audit::planted(compiler));
+    suite.step("audit: a foreign kernel", || foreign::foreign(install));
     suite.step("machine code: order of stores", || codegen::codegen(compiler));
     suite.step("machine code: shared memory", || shared::shared(compiler));
     suite.step("boots", || boots::boots(&toolchain, &mut roms, Package::KERNEL));

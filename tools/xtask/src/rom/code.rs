@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use iced_x86::Instruction;
 
-use crate::disassembly;
+use vmi_audit::disassembly;
 
 /// Writes the `size` bytes of code at `offset`, as far as they lie inside `image`.
 pub fn write(text: &mut String, image: &[u8], offset: usize, size: usize) -> fmt::Result {

@@ -43,6 +43,16 @@ impl Apt {
 
     /// An apt that keeps its state in `directory`, with current package lists.
     pub fn new(directory: PathBuf) -> Result<Self> {
+        Self::with(directory, "")
+    }
+
+    /// The same, for packages of another architecture as well.
+    pub fn of_architecture(directory: PathBuf, architecture: &str) -> Result<Self> {
+        Self::with(directory, &format!("APT::Architectures:: \"{architecture}\";\n"))
+    }
+
+    /// The same with more configuration.
+    fn with(directory: PathBuf, more: &str) -> Result<Self> {
         for path in ["lists/partial", "cache/archives/partial", "packages"] {
             fs::create_dir_all(directory.join(path))?;
         }
@@ -68,7 +78,7 @@ impl Apt {
             path("lists"),
             path("cache"),
         );
-        fs::write(directory.join("apt.conf"), kept + &own)?;
+        fs::write(directory.join("apt.conf"), kept + &own + more)?;
         let mut apt = Self { directory, complaint: None };
         let update = apt.get().arg("update").stdin(Stdio::null()).output();
         let update = update.context("cannot run apt-get")?;

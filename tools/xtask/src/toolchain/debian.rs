@@ -137,6 +137,27 @@ pub fn install(
     })
 }
 
+/// Downloads and unpacks a package of i386 without what it depends on: it is looked at, not run.
+pub fn install_i386(
+    name: &str,
+    is_sound: impl Fn(&Path) -> bool,
+    what: &str,
+    package: &str,
+) -> Result<PathBuf> {
+    cache::install(name, is_sound, |directory| {
+        ensure!(Apt::exists(), "there is no apt-get on this machine");
+        eprintln!("setting up {what}: Debian's package {package}, reading the package lists");
+        let state = directory.join("apt");
+        let apt = Apt::of_architecture(state.clone(), "i386")?;
+        let name = format!("{package}:i386");
+        let versions = apt.versions(&name)?;
+        let version = versions.first().with_context(|| format!("the archive has no {name}"))?.clone();
+        apt.unpack(&[Package { name, version }], &directory.join("root"))?;
+        fs::remove_dir_all(state)?;
+        Ok(())
+    })
+}
+
 /// Adds to an error what else the user can do.
 fn otherwise<T>(result: Result<T>, advice: &str) -> Result<T> {
     result.map_err(|error| anyhow!("{error:#}; {advice}"))

@@ -11,6 +11,7 @@ mod cache;
 mod compiler;
 mod debian;
 mod emulator;
+pub mod foreign;
 mod linker;
 mod oldest;
 

@@ -1,6 +1,6 @@
 //! Machine code as text and as instructions.
 
-use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, IntelFormatter};
+use iced_x86::{Decoder, DecoderOptions, Formatter as _, Instruction, IntelFormatter, Mnemonic};
 
 /// The instructions that `bytes` at linear address `address` consist of.
 pub fn instructions(bytes: &[u8], address: u32) -> Vec<Instruction> {
@@ -36,6 +36,14 @@ pub fn line(bytes: &[u8], address: u32) -> String {
     texts.join("; ")
 }
 
+/// The code of a patched site in one line, up to the branch; behind a jump lies filling.
+pub fn patched_line(bytes: &[u8], address: u32) -> String {
+    let instructions = instructions(bytes, address);
+    let end = instructions.iter().position(|found| found.mnemonic() == Mnemonic::Jmp);
+    let shown = &instructions[..end.map_or(instructions.len(), |end| end + 1)];
+    shown.iter().map(text).collect::<Vec<_>>().join("; ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,6 +58,12 @@ mod tests {
     fn a_sequence_is_one_line_without_its_filling() {
         assert_eq!(line(&[0xFB, 0x0F, 0x35, 0xCC, 0xCC], 0), "sti; sysexit");
         assert_eq!(line(&[0xCC, 0xCC], 0), "int3");
+    }
+
+    #[test]
+    fn behind_a_jump_nothing_is_shown() {
+        assert_eq!(patched_line(&[0xE9, 0x05, 0, 0, 0, 0xCC, 0xCC], 0x10), "jmp 0x1a");
+        assert_eq!(patched_line(&[0xE8, 0x05, 0, 0, 0, 0x89, 0xF6], 0x10), "call 0x1a; mov esi, esi");
     }
 
     #[test]

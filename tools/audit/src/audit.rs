@@ -113,6 +113,7 @@ impl Finding {
     pub fn text(&self) -> String {
         match &self.what {
             What::Instruction(instruction, _) => disassembly::text(instruction),
+            What::Undecodable if self.length == 1 => "1 byte".to_owned(),
             What::Undecodable => format!("{} bytes", self.length),
         }
     }

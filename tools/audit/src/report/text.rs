@@ -39,8 +39,8 @@ pub fn audit(audit: &Audit<'_>) -> Result<String, fmt::Error> {
     if !unclassified.is_empty() {
         writeln!(text, "no instructions, where nothing says that it is code")?;
         for finding in unclassified {
-            let (address, length) = (finding.address, finding.length);
-            writeln!(text, "  {address:08x}  {length} bytes in {}", audit.kernel.place(address))?;
+            let address = finding.address;
+            writeln!(text, "  {address:08x}  {} in {}", finding.text(), audit.kernel.place(address))?;
         }
         writeln!(text)?;
     }

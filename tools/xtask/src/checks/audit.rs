@@ -4,16 +4,19 @@
 //! explains. What is planted is found.
 
 use std::fs;
+use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use vmi_audit::allow::AllowList;
 use vmi_audit::audit::{Audit, Finding as Found, Options, What};
 use vmi_audit::map::Content;
+use vmi_audit::report;
 use vmi_audit::rule::Effect;
 use vmi_audit::site::Cpu;
 
 use crate::artifact::{self, Package};
 use crate::kernel::Kernel;
+use crate::process;
 use crate::suite::Finding;
 use crate::toolchain::Compiler;
 
@@ -114,6 +117,79 @@ pub fn planted(compiler: &Compiler) -> Result<Vec<Finding>> {
         audit.open().filter(|found| !is_planted(found)).map(|found| describe(&audit, found)).collect();
     findings.push(Finding::new("nothing else", &others));
     Ok(findings)
+}
+
+/// How many damaged files are audited.
+const DAMAGED: u64 = 400;
+
+/// Audits damaged copies of the kernel with planted instructions, which has symbols and debug information of two
+/// compilers: each gives a report, or one line that says why not. Compressed debug information is read as well.
+pub fn damaged(compiler: &Compiler) -> Result<Vec<Finding>> {
+    let built = artifact::build(compiler, Package::PLANTED)?.path;
+    let data = fs::read(&built)?;
+    let mut random = Random(1);
+    let (mut audited, mut refused) = (0, 0);
+    for round in 0..DAMAGED {
+        let mut damaged = data.clone();
+        // The headers of sections stand at the end, that of the file at the start.
+        let places = match round % 3 {
+            0 => 0..52,
+            1 => data.len() - HEADERS..data.len(),
+            _ => 0..data.len(),
+        };
+        for _ in 0..=random.below(8) {
+            let place = places.start + random.below(places.len());
+            damaged[place] = random.below(256) as u8;
+        }
+        if round % 10 == 9 {
+            damaged.truncate(random.below(data.len()));
+        }
+        match survive(&damaged) {
+            Ok(()) => audited += 1,
+            Err(reason) => {
+                ensure!(!reason.contains('\n'), "{reason:?}");
+                refused += 1;
+            }
+        }
+    }
+    let complaint = (audited < 50 || refused < 50).then(|| format!("{audited} audited, {refused} refused"));
+    let mut findings = vec![Finding::new(format!("{DAMAGED} damaged kernels"), complaint.as_slice())];
+    let compressed = artifact::target_directory()?.join("planted-compressed");
+    let mut objcopy = Command::new("objcopy");
+    process::output(objcopy.arg("--compress-debug-sections=zlib-gabi").arg(&built).arg(&compressed))?;
+    let data = fs::read(&compressed)?;
+    let kernel = vmi_audit::Kernel::parse(&data)?;
+    let allow = AllowList::default();
+    let audit = Audit::new(&kernel, &data, Options { cpu: Cpu::I386, allow: &allow });
+    let with_lines = audit.open().filter(|found| found.line.is_some()).count();
+    let complaint = (audit.lines.is_some() || with_lines < 2).then(|| format!("{:?}", audit.lines));
+    findings.push(Finding::new("compressed debug information", complaint.as_slice()));
+    Ok(findings)
+}
+
+/// The end of an ELF file in which the headers of its sections are.
+const HEADERS: usize = 800;
+
+/// Audits bytes, and makes all reports.
+fn survive(data: &[u8]) -> Result<(), String> {
+    let kernel = vmi_audit::Kernel::parse(data).map_err(|error| error.to_string())?;
+    let allow = AllowList::default();
+    let audit = Audit::new(&kernel, data, Options { cpu: Cpu::I386, allow: &allow });
+    report::text::audit(&audit).map_err(|error| error.to_string())?;
+    report::json::report(&audit, None).map_err(|error| error.to_string())?;
+    Ok(())
+}
+
+/// The same numbers in every run: a xorshift generator.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        for (left, count) in [(true, 13), (false, 7), (true, 17)] {
+            self.0 ^= if left { self.0 << count } else { self.0 >> count };
+        }
+        (self.0 % end as u64) as usize
+    }
 }
 
 /// What is wrong with a finding that should be a `popf` from a source.

@@ -33,6 +33,7 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("builds for i386", || builds::builds(compiler));
     suite.step("audit: kernels", || audit::kernels(compiler));
     suite.step("audit: planted instructions", || audit::planted(compiler));
+    suite.step("audit: damaged kernels", || audit::damaged(compiler));
     suite.step("audit: a foreign kernel", || foreign::foreign(install));
     suite.step("machine code: order of stores", || codegen::codegen(compiler));
     suite.step("machine code: shared memory", || shared::shared(compiler));

@@ -1,4 +1,4 @@
-//! Host tests of the guest crate.
+//! Tests of the guest crate, on a host; and, those that do not need the mock, as a 32-bit process.
 
 mod boot;
 #[cfg(not(target_arch = "x86"))]
@@ -19,10 +19,8 @@ mod mock_rom;
 mod native;
 mod patch;
 mod rom;
-#[cfg(not(target_arch = "x86"))]
 mod selectors;
 mod self_test;
-#[cfg(not(target_arch = "x86"))]
 mod smp;
 mod support;
 #[cfg(not(target_arch = "x86"))]

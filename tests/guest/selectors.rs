@@ -1,10 +1,8 @@
 //! Selectors, the kernel's ring, and where a frame came from.
 
 use paravirt_vmi::cpu::{Cr0, Cr4};
-use paravirt_vmi::descriptor::{Selector, came_from_user, kernel_ring};
+use paravirt_vmi::descriptor::{Selector, came_from_user};
 use paravirt_vmi::mmu::LinearMappingSlot;
-use paravirt_vmi::port;
-use paravirt_vmi::{abi::Call, mock::Cpu};
 
 const VM: u32 = 1 << 17;
 
@@ -45,12 +43,6 @@ fn the_null_selector_is_null_in_every_ring_and_entry_0_of_the_ldt_is_not() {
 }
 
 #[test]
-fn on_a_host_the_kernel_is_in_ring_0() {
-    assert_eq!(kernel_ring(), 0);
-    assert_eq!(Selector(0x2b).in_kernel_ring(), Selector(0x28));
-}
-
-#[test]
 fn there_are_four_linear_mapping_slots() {
     let numbers: Vec<_> = (0..8).filter_map(LinearMappingSlot::new).map(LinearMappingSlot::number).collect();
     assert_eq!(numbers, [0, 1, 2, 3]);
@@ -61,14 +53,4 @@ fn bits_of_control_registers_without_a_name_are_kept() {
     assert_eq!(Cr0::from_bits_retain(0x6005_003b).union(Cr0::PG).bits(), 0xe005_003b);
     assert_eq!((Cr4::from_bits_retain(0xffff_ffff) - Cr4::PGE).bits(), 0xffff_ff7f);
     assert_eq!(Cr4::from_bits_truncate(1 << 20).bits(), 1 << 20);
-}
-
-#[test]
-fn an_empty_run_is_a_call_that_moves_nothing() {
-    Cpu::current().reset();
-    // SAFETY: the mock has no ports.
-    unsafe { port::outsb(0x80, &[]) };
-    let journal = Cpu::current().journal();
-    assert_eq!((journal.len(), journal[0].call()), (1, Some(Call::OUTSB)));
-    assert_eq!(journal[0].arguments()[2], 0);
 }

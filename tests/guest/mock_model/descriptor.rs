@@ -126,3 +126,9 @@ fn the_state_of_a_starting_processor_is_kept_by_its_apic_id() {
 fn state() -> InitialState {
     InitialState::new(0xc010_0000, 0xc020_0000)
 }
+
+#[test]
+fn on_a_host_the_kernel_is_in_ring_0() {
+    assert_eq!(descriptor::kernel_ring(), 0);
+    assert_eq!(Selector(0x2b).in_kernel_ring(), Selector(0x28));
+}

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use paravirt_vmi::abi::Call;
 use paravirt_vmi::abi::flags::IoplMask;
 use paravirt_vmi::mock::{self, Cpu, Device, Event};
 use paravirt_vmi::time::{Alarm, AlarmCounter, Clock, Wiring};
@@ -237,4 +238,14 @@ fn the_io_privilege_level_is_what_was_set_last() {
             assert_eq!(cpu.iopl(), level);
         }
     });
+}
+
+#[test]
+fn an_empty_run_is_a_call_that_moves_nothing() {
+    Cpu::current().reset();
+    // SAFETY: the mock has no ports.
+    unsafe { port::outsb(0x80, &[]) };
+    let journal = Cpu::current().journal();
+    assert_eq!((journal.len(), journal[0].call()), (1, Some(Call::OUTSB)));
+    assert_eq!(journal[0].arguments()[2], 0);
 }

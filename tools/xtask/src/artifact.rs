@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use serde_json::Value;
 
 use crate::rom::{Flavour, Image};
-use crate::toolchain::Compiler;
+use crate::toolchain::{Compiler, Library};
 
 /// The profile of the freestanding packages, see the workspace's `Cargo.toml`.
 pub const PROFILE: &str = "freestanding";
@@ -84,7 +84,7 @@ pub fn output_directory() -> Result<PathBuf> {
 /// Builds a package for i386.
 pub fn build(compiler: &Compiler, package: Package) -> Result<Built> {
     let target = target_directory()?;
-    let mut command = compiler.cargo("build");
+    let mut command = compiler.cargo("build", Library::Core);
     command
         .args(["--package", package.name, "--profile", PROFILE])
         .args(["--message-format", "json-diagnostic-rendered-ansi"])

@@ -15,6 +15,7 @@ mod environment;
 mod fuzz;
 mod hostile;
 mod kernel;
+mod linux32;
 mod matrix;
 mod outcome;
 mod packages;
@@ -25,6 +26,7 @@ mod qemu;
 mod rom;
 mod source;
 mod suite;
+mod test_program;
 mod toolchain;
 
 use std::process::ExitCode;

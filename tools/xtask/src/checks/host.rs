@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::artifact;
 use crate::suite::Finding;
-use crate::toolchain::{Compiler, cargo};
+use crate::test_program::test_result;
+use crate::toolchain::{Compiler, Library, cargo};
 
 /// The packages with a program for i386.
 const I386_PACKAGES: [&str; 7] =
@@ -55,7 +56,7 @@ pub fn i386_lints(compiler: &Compiler) -> Result<Vec<Finding>> {
         let packages = packages.iter().flat_map(|package| ["--package", *package]);
         let arguments: Vec<_> =
             arguments.iter().copied().chain(packages).chain(["--features", features]).collect();
-        findings.extend(one(name, &mut compiler.clippy(&arguments))?);
+        findings.extend(one(name, &mut compiler.clippy(Library::Core, &arguments))?);
     }
     Ok(findings)
 }
@@ -102,18 +103,8 @@ fn test(arguments: &[&str]) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Reads a line like `test NAME ... ok` of a test program.
-pub(super) fn test_result(line: &str) -> Option<Finding> {
-    let (name, result) = line.strip_prefix("test ")?.rsplit_once(" ... ")?;
-    match result {
-        "ok" => Some(Finding::new(name, &[])),
-        "FAILED" => Some(Finding::new(name, &["see above".to_owned()])),
-        _ => None,
-    }
-}
-
 /// Runs a command that says itself what is wrong.
-fn one(name: &str, command: &mut Command) -> Result<Vec<Finding>> {
+pub(super) fn one(name: &str, command: &mut Command) -> Result<Vec<Finding>> {
     let status = command
         .current_dir(artifact::workspace())
         .stdin(Stdio::null())
@@ -121,18 +112,4 @@ fn one(name: &str, command: &mut Command) -> Result<Vec<Finding>> {
         .with_context(|| format!("cannot run {name}"))?;
     let complaint = (!status.success()).then(|| format!("see above ({status})"));
     Ok(vec![Finding::new(name, complaint.as_slice())])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn results_of_tests_are_read() {
-        assert_eq!(test_result("test a::b ... ok"), Some(Finding::new("a::b", &[])));
-        assert!(test_result("test src/lib.rs - irq (line 3) ... FAILED").unwrap().failure.is_some());
-        assert_eq!(test_result("test a ... ignored"), None);
-        assert_eq!(test_result("test result: ok. 3 passed; 0 failed"), None);
-        assert_eq!(test_result("running 3 tests"), None);
-    }
 }

@@ -10,6 +10,7 @@ mod forecast;
 pub mod foreign;
 pub mod host;
 pub mod hostile;
+pub mod linux32;
 pub mod oldest;
 pub mod outside;
 pub mod refusals;

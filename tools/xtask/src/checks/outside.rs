@@ -3,25 +3,16 @@
 //! They are made in a temporary directory, with a path dependency and a copy of the workspace's `Cargo.lock`, and
 //! built without a network.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 use std::{env, process};
 
-use anyhow::{Context as _, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context as _, Result, ensure};
 
-use super::host::test_result;
 use crate::artifact;
-use crate::process::{Ending, run_until};
 use crate::suite::Finding;
+use crate::test_program;
 use crate::toolchain::cargo;
-
-/// How long the tests of a crate may be built.
-const BUILD_LIMIT: Duration = Duration::from_secs(600);
-/// How long a test program may run.
-const RUN_LIMIT: Duration = Duration::from_secs(120);
 
 /// The section of the README whose examples are taken over.
 const SECTION: &str = "## Test it on the host";
@@ -128,29 +119,11 @@ fn test(directory: &Path, sources: &[Source], profile: &[&str]) -> Result<Vec<Fi
     }
     let mut findings = Vec::new();
     for program in build(directory, profile)? {
-        let output = directory.join("output");
         let mut command = process::Command::new(&program);
-        command.current_dir(directory).env_remove("PARAVIRT_VMI_SCHEDULE").stdin(Stdio::null());
-        command.stdout(File::create(&output)?).stderr(Stdio::null());
-        let ending = run_until(&mut command, RUN_LIMIT)?;
-        let text = fs::read_to_string(&output)?;
+        command.current_dir(directory).env_remove("PARAVIRT_VMI_SCHEDULE");
         let name = program.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let title = format!("outside {}{}", name.split('-').next().unwrap_or(&name), profile.concat());
-        let results: Vec<_> = text.lines().filter_map(test_result).collect();
-        let mut complaint = match ending {
-            Ending::TimedOut => Some(format!("no end after {RUN_LIMIT:?}")),
-            Ending::Exited(Some(0)) if results.is_empty() => Some("it has no tests".to_owned()),
-            Ending::Exited(Some(0)) => None,
-            Ending::Exited(status) => Some(format!("it ends with {status:?}")),
-        };
-        if let Some(complaint) = &mut complaint {
-            complaint.push('\n');
-            complaint.push_str(&text);
-        }
-        findings.push(Finding::new(&title, complaint.as_slice()));
-        let named =
-            results.into_iter().map(|found| Finding { name: format!("{title} {}", found.name), ..found });
-        findings.extend(named);
+        findings.extend(test_program::run(command, &title, directory)?);
     }
     ensure!(!findings.is_empty(), "{} has no test programs", directory.display());
     Ok(findings)
@@ -158,26 +131,10 @@ fn test(directory: &Path, sources: &[Source], profile: &[&str]) -> Result<Vec<Fi
 
 /// Builds the tests of the crate in `directory`; the programs.
 fn build(directory: &Path, profile: &[&str]) -> Result<Vec<PathBuf>> {
-    let (messages, complaints) = (directory.join("messages"), directory.join("complaints"));
     let mut command = cargo();
-    command.args(["test", "--no-run", "--offline", "--message-format", "json", "--test", "*"]).args(profile);
-    command.env("CARGO_TARGET_DIR", target_directory()?).current_dir(directory).stdin(Stdio::null());
-    command.stdout(File::create(&messages)?).stderr(File::create(&complaints)?);
-    let ending = run_until(&mut command, BUILD_LIMIT)?;
-    let messages = fs::read_to_string(&messages)?;
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let (programs, rendered): (Vec<_>, Vec<_>) = messages
-        .map(|message| {
-            let program = message["executable"].as_str().map(PathBuf::from);
-            (program, message["message"]["rendered"].as_str().map(str::to_owned))
-        })
-        .unzip();
-    if ending != Ending::Exited(Some(0)) {
-        let rendered: String = rendered.into_iter().flatten().collect();
-        let complaints = fs::read_to_string(&complaints)?;
-        bail!("the tests in {} do not build ({ending:?}): {rendered}{complaints}", directory.display());
-    }
-    Ok(programs.into_iter().flatten().collect())
+    command.args(["test", "--no-run", "--offline", "--test", "*"]).args(profile);
+    command.env("CARGO_TARGET_DIR", target_directory()?).current_dir(directory);
+    test_program::build(command, directory)
 }
 
 /// Where the crates are built. Kept, since most of it is the same next time.

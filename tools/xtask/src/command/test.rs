@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::artifact::Package;
 use crate::checks::{
-    api, audit, boots, builds, codegen, foreign, host, hostile, oldest, outside, refusals, self_test, shared,
-    siteless, soundness, wrong,
+    api, audit, boots, builds, codegen, foreign, host, hostile, linux32, oldest, outside, refusals,
+    self_test, shared, siteless, soundness, wrong,
 };
 use crate::environment::Roms;
 use crate::suite::Suite;
@@ -27,6 +27,8 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("tests on the host, critical-section", host::tests_with_critical_section);
     suite.step("tests on the host, planted bug", host::tests_with_planted_bug);
     suite.step("a user's crate", outside::outside);
+    suite.step("tests in a 32-bit process", || linux32::tests(compiler, install));
+    suite.step("patched sites in a 32-bit process", || linux32::sites(compiler, install));
     suite.step("documentation", host::documentation);
     suite.step("oldest compiler", || oldest::oldest(install));
     suite.step("public interface", || api::api(install));

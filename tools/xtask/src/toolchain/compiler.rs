@@ -22,6 +22,25 @@ pub enum Route {
     Debian,
 }
 
+/// What of the standard library a build for [`TARGET`] uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// `core`: freestanding programs.
+    Core,
+    /// `std`, with the harness for tests: 32-bit Linux programs.
+    Std,
+}
+
+impl Library {
+    /// The argument that has it built from source.
+    const fn build_argument(self) -> &'static str {
+        match self {
+            Self::Core => "-Zbuild-std=core",
+            Self::Std => "-Zbuild-std=std,panic_unwind,test",
+        }
+    }
+}
+
 /// A compiler that can build the i386 packages.
 #[derive(Clone, Debug)]
 pub struct Compiler {
@@ -62,27 +81,27 @@ impl Compiler {
     }
 
     /// A cargo that lints for [`TARGET`] and takes every warning for an error.
-    pub fn clippy(&self, arguments: &[&str]) -> Command {
+    pub fn clippy(&self, library: Library, arguments: &[&str]) -> Command {
         if self.route == Route::Debian {
             // What `cargo clippy` does, with the driver that fits the compiler.
-            let mut command = self.cargo("check");
+            let mut command = self.cargo("check", library);
             command.args(arguments);
             command.env("RUSTC_WORKSPACE_WRAPPER", debian::clippy(Path::new(&self.rustc)));
             command.env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
             command
         } else {
-            let mut command = self.cargo("clippy");
+            let mut command = self.cargo("clippy", library);
             command.args(arguments).args(["--", "--deny", "warnings"]);
             command
         }
     }
 
     /// A cargo that uses this compiler for [`TARGET`]; `arguments` begin with the subcommand.
-    pub fn cargo(&self, subcommand: &str) -> Command {
+    pub fn cargo(&self, subcommand: &str, library: Library) -> Command {
         let mut command = cargo();
         command.arg(subcommand).args(["--target", TARGET]);
         if self.route != Route::InstalledTarget {
-            command.arg("-Zbuild-std=core").env("RUSTC_BOOTSTRAP", "1");
+            command.arg(library.build_argument()).env("RUSTC_BOOTSTRAP", "1");
         }
         if self.route == Route::Debian {
             command.env("RUSTC", &self.rustc);

@@ -158,8 +158,24 @@ pub fn install_i386(
     })
 }
 
+/// Downloads and unpacks packages, and nothing of what they depend on.
+pub fn install_alone(
+    name: &str,
+    is_sound: impl Fn(&Path) -> bool,
+    what: &str,
+    packages: &[&str],
+) -> Result<PathBuf> {
+    cache::install(name, is_sound, |directory| {
+        unpack(directory, what, |apt| {
+            let mut found = apt.resolve(packages)?;
+            found.retain(|package| packages.contains(&package.name.as_str()));
+            Ok(found)
+        })
+    })
+}
+
 /// Adds to an error what else the user can do.
-fn otherwise<T>(result: Result<T>, advice: &str) -> Result<T> {
+pub fn otherwise<T>(result: Result<T>, advice: &str) -> Result<T> {
     result.map_err(|error| anyhow!("{error:#}; {advice}"))
 }
 

@@ -1,12 +1,13 @@
 //! What the i386 half of the project needs from the machine: a Rust compiler with `core` for
-//! [`TARGET`], a C compiler that links 32-bit programs, QEMU, and for some of the tests Bochs and the oldest compiler
-//! that the libraries build with.
+//! [`TARGET`], a C compiler that links 32-bit programs, QEMU, and for some of the tests Bochs, a 32-bit C library, and
+//! the oldest compiler that the libraries build with.
 //!
 //! What is missing is unpacked from Debian's packages into a private directory; nothing is ever
 //! installed into the system.
 
 mod apt;
 mod bochs;
+mod c_library;
 mod cache;
 mod compiler;
 mod debian;
@@ -20,7 +21,8 @@ use anyhow::Result;
 use crate::packages;
 
 pub use bochs::Bochs;
-pub use compiler::{Compiler, cargo};
+pub use c_library::CLibrary;
+pub use compiler::{Compiler, Library, cargo};
 pub use emulator::Emulator;
 pub use oldest::OldestCompiler;
 
@@ -62,6 +64,7 @@ pub fn setup(install: Install) -> Result<()> {
     println!("emulator  {}", toolchain.emulator.describe());
     println!("another   {}", Bochs::find(install)?.describe()?);
     let (version, _) = packages::libraries()?;
+    println!("32 bits   {}", CLibrary::find(install)?.describe());
     println!("oldest    {}", OldestCompiler::find(&version, install)?.describe());
     Ok(())
 }

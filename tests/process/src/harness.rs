@@ -2,7 +2,7 @@
 //!
 //! # Safety
 //!
-//! `alarm` has no effect but a signal that ends the process.
+//! `alarm` and `prctl` have no effect but a signal that ends the process.
 #![allow(unsafe_code)]
 
 use std::io::{self, Write as _};
@@ -87,6 +87,9 @@ fn run_alone(name: &str) -> Result<(), String> {
 fn run_here((name, test): Test) -> ExitCode {
     // SAFETY: see the module.
     unsafe { libc::alarm(LIMIT) };
+    // Nor longer than the process that waits for it.
+    // SAFETY: see the module.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
     // First of all, so that nothing else is put there.
     if let Err(error) = SharedPage::map() {
         eprintln!("{error}");

@@ -58,10 +58,10 @@ const SETUP: &str = "\
 cargo xtask setup [--no-install]
 
 Finds a Rust compiler with `core` for i586-unknown-linux-gnu, a C compiler that links 32-bit
-programs, QEMU, Bochs with GRUB, and the oldest compiler that the libraries build with (only `test`
-uses the last two). What is missing is downloaded as Debian packages and unpacked, without
-root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else ~/.cache/paravirt-vmi.
-Nothing is installed into the system.
+programs, QEMU, and what only `test` uses: Bochs with GRUB, a static 32-bit C library, and the oldest
+compiler that the libraries build with. What is missing is downloaded as Debian packages and unpacked,
+without root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else ~/.cache/paravirt-vmi.
+Nothing is installed into the system. The kernel has to run 32-bit programs.
 
   --no-install  fail when something is missing";
 
@@ -157,9 +157,10 @@ rust-src), or is unpacked from Debian's packages like the other tools, see `carg
 const TEST: &str = "\
 cargo xtask test [--only TEXT] [--no-install]
 
-Formatting, lints, tests on the host, documentation, the libraries with the oldest compiler that they
-promise to build with, their public interface, builds for i386, checks of machine code, boots in QEMU with good and with bad ROMs, and a hostile guest under the hypervisor in QEMU and in
-Bochs. Fails if any of them does.
+Formatting, lints, tests on the host and as 32-bit processes, patched sites executed in such a process,
+documentation, the libraries with the oldest compiler that they promise to build with, their public
+interface, builds for i386, checks of machine code, boots in QEMU with good and with bad ROMs, and a
+hostile guest under the hypervisor in QEMU and in Bochs. Fails if any of them does.
 
   --only TEXT   only the steps with TEXT in their names
   --no-install  fail when a tool is missing";

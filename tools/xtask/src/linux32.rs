@@ -6,11 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::artifact;
 use crate::packages;
+use crate::process::Ending;
 use crate::suite::Finding;
 use crate::test_program;
 use crate::toolchain::{CLibrary, Compiler, Install, Library, TARGET};
@@ -91,6 +93,18 @@ impl Linux32 {
             findings.extend(test_program::run(command, &title, &self.directory(build)?)?);
         }
         Ok(findings)
+    }
+
+    /// Builds a program and runs it, with these arguments, for no longer than `limit`; what it writes.
+    pub fn run(&self, build: &Build, arguments: &[&str], limit: Duration) -> Result<String> {
+        let [program] = &self.build(build)?[..] else { bail!("{} is not one program", build.title()) };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        match test_program::output(command, limit, &self.directory(build)?)? {
+            (Ending::Exited(Some(0)), text) => Ok(text),
+            (Ending::TimedOut, text) => bail!("{}: no end after {limit:?}\n{text}", build.title()),
+            (Ending::Exited(status), text) => bail!("{}: it ends with {status:?}\n{text}", build.title()),
+        }
     }
 
     /// A cargo that lints `packages` and their tests, and takes every warning for an error.

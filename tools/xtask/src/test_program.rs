@@ -39,13 +39,20 @@ pub fn build(mut command: Command, directory: &Path) -> Result<Vec<PathBuf>> {
     Ok(programs.into_iter().flatten().collect())
 }
 
-/// Runs a test program until it ends or [`RUN_LIMIT`] has passed: a finding for the program, and one for each of its
-/// tests, by names that begin with `title`. What it writes goes to a file in `directory`.
-pub fn run(mut command: Command, title: &str, directory: &Path) -> Result<Vec<Finding>> {
+/// Runs a program until it ends or `limit` has passed: how it ended, and what it wrote to its standard output, which goes
+/// through a file in `directory`.
+pub fn output(mut command: Command, limit: Duration, directory: &Path) -> Result<(Ending, String)> {
     let output = directory.join("output");
     command.stdin(Stdio::null()).stdout(File::create(&output)?).stderr(Stdio::null());
-    let ending = run_until(&mut command, RUN_LIMIT)?;
-    Ok(findings(ending, &fs::read_to_string(&output)?, title))
+    let ending = run_until(&mut command, limit)?;
+    Ok((ending, fs::read_to_string(&output)?))
+}
+
+/// Runs a test program until it ends or [`RUN_LIMIT`] has passed: a finding for the program, and one for each of its
+/// tests, by names that begin with `title`.
+pub fn run(command: Command, title: &str, directory: &Path) -> Result<Vec<Finding>> {
+    let (ending, text) = output(command, RUN_LIMIT, directory)?;
+    Ok(findings(ending, &text, title))
 }
 
 /// What a test program has found that ended so, having written this.

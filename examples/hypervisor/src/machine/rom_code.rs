@@ -8,6 +8,7 @@
 //! # Safety
 //!
 //! The assembly is data to the hypervisor, which never runs it. Its symbols bound it and name places in it.
+//! (`tests/process` includes this file too, and runs a copy of the assembly in a 32-bit process.)
 #![allow(unsafe_code)]
 
 use core::arch::global_asm;

@@ -79,7 +79,7 @@ fn an_unpatched_halt_is_two_faults() {
 fn no_wake_up_is_lost_between_the_question_and_the_halt() {
     let kernel = Kernel::boot(Leave::ByCall);
     let line = kernel.line;
-    let rounds = 2000;
+    let rounds = 500;
     let waker = thread::spawn(move || {
         for round in 0..rounds {
             // One at a time, at no particular moment.

@@ -1,6 +1,9 @@
 //! i386 code as 32-bit Linux processes, on the processor itself.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use paravirt_vmi_abi::Call;
 
 use super::host::one;
 use crate::linux32::{Build, Kind, Linux32};
@@ -22,6 +25,9 @@ const TESTS: [(&str, Kind); 5] = [
 /// The package that executes patched sites.
 const SITES: &str = "process";
 
+/// How long it may take to try all calls.
+const TABLE_LIMIT: Duration = Duration::from_secs(30);
+
 /// The tests of the libraries, as far as they do not need the mock.
 pub fn tests(compiler: &Compiler, install: Install) -> Result<Vec<Finding>> {
     let machine = Linux32::find(compiler, install)?;
@@ -32,17 +38,39 @@ pub fn tests(compiler: &Compiler, install: Install) -> Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Sites that are patched to the hypervisor's ROM and executed, in both builds of the guest crate.
+/// Sites that are patched to the hypervisor's ROM and executed, in both builds of the guest crate; and what becomes of
+/// each call in ring 3.
 pub fn sites(compiler: &Compiler, install: Install) -> Result<Vec<Finding>> {
     let machine = Linux32::find(compiler, install)?;
     let mut findings = Vec::new();
     for features in ["", "indirect"] {
-        let title = Build { package: SITES, features, profile: "release", kind: Kind::Program };
-        findings.extend(one(
-            &format!("cargo clippy, 32-bit {}", title.title()),
-            &mut machine.clippy(&[SITES], features)?,
-        )?);
-        findings.extend(machine.test(&title)?);
+        let build = Build { package: SITES, features, profile: "release", kind: Kind::Program };
+        let name = format!("cargo clippy, 32-bit {}", build.title());
+        findings.extend(one(&name, &mut machine.clippy(&[SITES], features)?)?);
+        findings.extend(machine.test(&build)?);
     }
+    let build = Build { package: SITES, features: "", profile: "release", kind: Kind::Program };
+    let table = machine.run(&build, &["calls"], TABLE_LIMIT)?;
+    eprint!("{table}");
+    findings.push(Finding::new("table of calls in ring 3", missing(&table).as_slice()));
     Ok(findings)
+}
+
+/// What is wrong with a table that must have a row for every call.
+fn missing(table: &str) -> Option<String> {
+    let names: Vec<_> = table.lines().filter_map(|line| line.split_whitespace().nth(1)).collect();
+    let missing: Vec<_> = Call::all().filter(|call| !names.contains(&call.name())).collect();
+    (!missing.is_empty()).then(|| format!("no row for {missing:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_has_a_row_for_every_call() {
+        let rows: Vec<_> = Call::all().map(|call| format!("{:2}  {call}  runs", call.number())).collect();
+        assert_eq!(missing(&rows.join("\n")), None);
+        assert_eq!(missing(&rows[1..].join("\n")), Some("no row for [CPUID(0)]".to_owned()));
+    }
 }

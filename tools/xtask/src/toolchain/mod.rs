@@ -64,7 +64,7 @@ pub fn setup(install: Install) -> Result<()> {
     println!("emulator  {}", toolchain.emulator.describe());
     println!("another   {}", Bochs::find(install)?.describe()?);
     let (version, _) = packages::libraries()?;
-    println!("32 bits   {}", CLibrary::find(install)?.describe());
     println!("oldest    {}", OldestCompiler::find(&version, install)?.describe());
+    println!("32 bits   {}", CLibrary::find(install)?.describe());
     Ok(())
 }

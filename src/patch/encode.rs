@@ -50,8 +50,8 @@ pub(super) fn encode(site: &Site, relocation: Relocation) -> SiteBytes {
     }
     let rest = &mut planned.as_mut_slice()[BRANCH_LENGTH..];
     match site.form.kind {
-        SiteKind::NO_RETURN => rest.fill(INT3),
-        _ => fill(rest),
+        SiteKind::NoReturn => rest.fill(INT3),
+        SiteKind::FallThrough => fill(rest),
     }
     planned
 }

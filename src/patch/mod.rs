@@ -16,7 +16,7 @@
 //! ```
 //! use paravirt_vmi::abi::{Call, RelocationKind};
 //! use paravirt_vmi::patch::{Plan, Relocation, RelocationTable, TextError, TextWriter};
-//! use paravirt_vmi::site::{NativeForm, SiteKind, SiteRecord, SiteTable};
+//! use paravirt_vmi::site::{NativeForm, SiteRecord, SiteTable};
 //!
 //! struct Text([u8; 5]); // a kernel of five bytes at address 0x1000
 //! impl TextWriter for Text {
@@ -32,12 +32,7 @@
 //! let native = NativeForm::of(Call::DISABLE_INTERRUPTS);
 //! let mut text = Text([0x3e, 0x3e, 0x3e, 0x3e, 0xfa]); // cli
 //! // its record at 0x2000 names the site 0x1000 bytes below
-//! let records = [SiteRecord {
-//!     offset: (-0x1000).into(),
-//!     call: (native.call.number() as u16).into(),
-//!     length: 5,
-//!     kind: SiteKind::FALL_THROUGH,
-//! }];
+//! let records = [SiteRecord { offset: (-0x1000).into(), call: native.call.number() as u8 }];
 //! let relocations = RelocationTable::query(0xc3000..0xc4000, |_| Relocation {
 //!     kind: RelocationKind::CALL_REL,
 //!     target: 0xc3100,

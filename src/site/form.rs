@@ -52,141 +52,141 @@ impl NativeForm {
 #[macro_export]
 macro_rules! __native_form {
     (CPUID => $c:ident) => {
-        $crate::$c! { CPUID, FALL_THROUGH, 0x0f, 0xa2, 0x8d, 0x76, 0x00 }
+        $crate::$c! { CPUID, FallThrough, 0x0f, 0xa2, 0x8d, 0x76, 0x00 }
     };
     (WRMSR => $c:ident) => {
-        $crate::$c! { WRMSR, FALL_THROUGH, 0x0f, 0x30, 0x8d, 0x76, 0x00 }
+        $crate::$c! { WRMSR, FallThrough, 0x0f, 0x30, 0x8d, 0x76, 0x00 }
     };
     (RDMSR => $c:ident) => {
-        $crate::$c! { RDMSR, FALL_THROUGH, 0x0f, 0x32, 0x8d, 0x76, 0x00 }
+        $crate::$c! { RDMSR, FallThrough, 0x0f, 0x32, 0x8d, 0x76, 0x00 }
     };
     (SET_GDT => $c:ident) => {
-        $crate::$c! { SET_GDT, FALL_THROUGH, stub }
+        $crate::$c! { SET_GDT, FallThrough, stub }
     };
     (SET_LDT => $c:ident) => {
-        $crate::$c! { SET_LDT, FALL_THROUGH, stub }
+        $crate::$c! { SET_LDT, FallThrough, stub }
     };
     // lidt [eax]
     (SET_IDT => $c:ident) => {
-        $crate::$c! { SET_IDT, FALL_THROUGH, 0x0f, 0x01, 0x18, 0x89, 0xf6 }
+        $crate::$c! { SET_IDT, FallThrough, 0x0f, 0x01, 0x18, 0x89, 0xf6 }
     };
     // ltr ax
     (SET_TR => $c:ident) => {
-        $crate::$c! { SET_TR, FALL_THROUGH, 0x0f, 0x00, 0xd8, 0x89, 0xf6 }
+        $crate::$c! { SET_TR, FallThrough, 0x0f, 0x00, 0xd8, 0x89, 0xf6 }
     };
     // sgdt [eax]
     (GET_GDT => $c:ident) => {
-        $crate::$c! { GET_GDT, FALL_THROUGH, 0x0f, 0x01, 0x00, 0x89, 0xf6 }
+        $crate::$c! { GET_GDT, FallThrough, 0x0f, 0x01, 0x00, 0x89, 0xf6 }
     };
     // sldt eax
     (GET_LDT => $c:ident) => {
-        $crate::$c! { GET_LDT, FALL_THROUGH, 0x0f, 0x00, 0xc0, 0x89, 0xf6 }
+        $crate::$c! { GET_LDT, FallThrough, 0x0f, 0x00, 0xc0, 0x89, 0xf6 }
     };
     // sidt [eax]
     (GET_IDT => $c:ident) => {
-        $crate::$c! { GET_IDT, FALL_THROUGH, 0x0f, 0x01, 0x08, 0x89, 0xf6 }
+        $crate::$c! { GET_IDT, FallThrough, 0x0f, 0x01, 0x08, 0x89, 0xf6 }
     };
     // str eax
     (GET_TR => $c:ident) => {
-        $crate::$c! { GET_TR, FALL_THROUGH, 0x0f, 0x00, 0xc8, 0x89, 0xf6 }
+        $crate::$c! { GET_TR, FallThrough, 0x0f, 0x00, 0xc8, 0x89, 0xf6 }
     };
     (WRITE_GDT_ENTRY => $c:ident) => {
-        $crate::$c! { WRITE_GDT_ENTRY, FALL_THROUGH, stub }
+        $crate::$c! { WRITE_GDT_ENTRY, FallThrough, stub }
     };
     (WRITE_LDT_ENTRY => $c:ident) => {
-        $crate::$c! { WRITE_LDT_ENTRY, FALL_THROUGH, stub }
+        $crate::$c! { WRITE_LDT_ENTRY, FallThrough, stub }
     };
     (WRITE_IDT_ENTRY => $c:ident) => {
-        $crate::$c! { WRITE_IDT_ENTRY, FALL_THROUGH, stub }
+        $crate::$c! { WRITE_IDT_ENTRY, FallThrough, stub }
     };
     (UPDATE_KERNEL_STACK => $c:ident) => {
         $crate::__nothing! { UPDATE_KERNEL_STACK => $c }
     };
     // mov crN, eax
     (SET_CR0 => $c:ident) => {
-        $crate::$c! { SET_CR0, FALL_THROUGH, 0x0f, 0x22, 0xc0, 0x89, 0xf6 }
+        $crate::$c! { SET_CR0, FallThrough, 0x0f, 0x22, 0xc0, 0x89, 0xf6 }
     };
     (SET_CR2 => $c:ident) => {
-        $crate::$c! { SET_CR2, FALL_THROUGH, 0x0f, 0x22, 0xd0, 0x89, 0xf6 }
+        $crate::$c! { SET_CR2, FallThrough, 0x0f, 0x22, 0xd0, 0x89, 0xf6 }
     };
     (SET_CR3 => $c:ident) => {
-        $crate::$c! { SET_CR3, FALL_THROUGH, 0x0f, 0x22, 0xd8, 0x89, 0xf6 }
+        $crate::$c! { SET_CR3, FallThrough, 0x0f, 0x22, 0xd8, 0x89, 0xf6 }
     };
     (SET_CR4 => $c:ident) => {
-        $crate::$c! { SET_CR4, FALL_THROUGH, 0x0f, 0x22, 0xe0, 0x89, 0xf6 }
+        $crate::$c! { SET_CR4, FallThrough, 0x0f, 0x22, 0xe0, 0x89, 0xf6 }
     };
     // mov eax, crN
     (GET_CR0 => $c:ident) => {
-        $crate::$c! { GET_CR0, FALL_THROUGH, 0x0f, 0x20, 0xc0, 0x89, 0xf6 }
+        $crate::$c! { GET_CR0, FallThrough, 0x0f, 0x20, 0xc0, 0x89, 0xf6 }
     };
     (GET_CR2 => $c:ident) => {
-        $crate::$c! { GET_CR2, FALL_THROUGH, 0x0f, 0x20, 0xd0, 0x89, 0xf6 }
+        $crate::$c! { GET_CR2, FallThrough, 0x0f, 0x20, 0xd0, 0x89, 0xf6 }
     };
     (GET_CR3 => $c:ident) => {
-        $crate::$c! { GET_CR3, FALL_THROUGH, 0x0f, 0x20, 0xd8, 0x89, 0xf6 }
+        $crate::$c! { GET_CR3, FallThrough, 0x0f, 0x20, 0xd8, 0x89, 0xf6 }
     };
     (GET_CR4 => $c:ident) => {
-        $crate::$c! { GET_CR4, FALL_THROUGH, 0x0f, 0x20, 0xe0, 0x89, 0xf6 }
+        $crate::$c! { GET_CR4, FallThrough, 0x0f, 0x20, 0xe0, 0x89, 0xf6 }
     };
     (WBINVD => $c:ident) => {
-        $crate::$c! { WBINVD, FALL_THROUGH, 0x0f, 0x09, 0x8d, 0x76, 0x00 }
+        $crate::$c! { WBINVD, FallThrough, 0x0f, 0x09, 0x8d, 0x76, 0x00 }
     };
     (SET_DR => $c:ident) => {
-        $crate::$c! { SET_DR, FALL_THROUGH, stub }
+        $crate::$c! { SET_DR, FallThrough, stub }
     };
     (GET_DR => $c:ident) => {
-        $crate::$c! { GET_DR, FALL_THROUGH, stub }
+        $crate::$c! { GET_DR, FallThrough, stub }
     };
     (RDPMC => $c:ident) => {
-        $crate::$c! { RDPMC, FALL_THROUGH, 0x0f, 0x33, 0x8d, 0x76, 0x00 }
+        $crate::$c! { RDPMC, FallThrough, 0x0f, 0x33, 0x8d, 0x76, 0x00 }
     };
     (RDTSC => $c:ident) => {
-        $crate::$c! { RDTSC, FALL_THROUGH, 0x0f, 0x31, 0x8d, 0x76, 0x00 }
+        $crate::$c! { RDTSC, FallThrough, 0x0f, 0x31, 0x8d, 0x76, 0x00 }
     };
     (CLTS => $c:ident) => {
-        $crate::$c! { CLTS, FALL_THROUGH, 0x0f, 0x06, 0x8d, 0x76, 0x00 }
+        $crate::$c! { CLTS, FallThrough, 0x0f, 0x06, 0x8d, 0x76, 0x00 }
     };
     // ds sti: `sti` behind redundant prefixes is one instruction, and keeps its shadow for what follows
     (ENABLE_INTERRUPTS => $c:ident) => {
-        $crate::$c! { ENABLE_INTERRUPTS, FALL_THROUGH, 0x3e, 0x3e, 0x3e, 0x3e, 0xfb }
+        $crate::$c! { ENABLE_INTERRUPTS, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0xfb }
     };
     // ds cli
     (DISABLE_INTERRUPTS => $c:ident) => {
-        $crate::$c! { DISABLE_INTERRUPTS, FALL_THROUGH, 0x3e, 0x3e, 0x3e, 0x3e, 0xfa }
+        $crate::$c! { DISABLE_INTERRUPTS, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0xfa }
     };
     // pushfd; pop eax
     (GET_INTERRUPT_MASK => $c:ident) => {
-        $crate::$c! { GET_INTERRUPT_MASK, FALL_THROUGH, 0x9c, 0x58, 0x8d, 0x76, 0x00 }
+        $crate::$c! { GET_INTERRUPT_MASK, FallThrough, 0x9c, 0x58, 0x8d, 0x76, 0x00 }
     };
     // cli; test ah, 2; jz behind; sti: looks at bit 9 only, and needs no popf, which would do
     // nothing outside ring 0
     (SET_INTERRUPT_MASK => $c:ident) => {
-        $crate::$c! { SET_INTERRUPT_MASK, FALL_THROUGH, 0xfa, 0xf6, 0xc4, 0x02, 0x74, 0x01, 0xfb }
+        $crate::$c! { SET_INTERRUPT_MASK, FallThrough, 0xfa, 0xf6, 0xc4, 0x02, 0x74, 0x01, 0xfb }
     };
     // iretd
     (IRET => $c:ident) => {
-        $crate::$c! { IRET, NO_RETURN, 0xcf, 0xcc, 0xcc, 0xcc, 0xcc }
+        $crate::$c! { IRET, NoReturn, 0xcf, 0xcc, 0xcc, 0xcc, 0xcc }
     };
     // sti; sysexit
     (SYSEXIT => $c:ident) => {
-        $crate::$c! { SYSEXIT, NO_RETURN, 0xfb, 0x0f, 0x35, 0xcc, 0xcc }
+        $crate::$c! { SYSEXIT, NoReturn, 0xfb, 0x0f, 0x35, 0xcc, 0xcc }
     };
     // ds sti; hlt
     (HALT => $c:ident) => {
-        $crate::$c! { HALT, FALL_THROUGH, 0x3e, 0x3e, 0x3e, 0xfb, 0xf4 }
+        $crate::$c! { HALT, FallThrough, 0x3e, 0x3e, 0x3e, 0xfb, 0xf4 }
     };
     (REBOOT => $c:ident) => {
-        $crate::$c! { REBOOT, FALL_THROUGH, stub }
+        $crate::$c! { REBOOT, FallThrough, stub }
     };
     (SHUTDOWN => $c:ident) => {
-        $crate::$c! { SHUTDOWN, FALL_THROUGH, stub }
+        $crate::$c! { SHUTDOWN, FallThrough, stub }
     };
     // mov [edx], eax
     (SET_PXE => $c:ident) => {
-        $crate::$c! { SET_PXE, FALL_THROUGH, 0x89, 0x02, 0x8d, 0x76, 0x00 }
+        $crate::$c! { SET_PXE, FallThrough, 0x89, 0x02, 0x8d, 0x76, 0x00 }
     };
     (SET_PXE_LONG => $c:ident) => {
-        $crate::$c! { SET_PXE_LONG, FALL_THROUGH, stub }
+        $crate::$c! { SET_PXE_LONG, FallThrough, stub }
     };
     (UPDATE_PXE => $c:ident) => {
         $crate::__nothing! { UPDATE_PXE => $c }
@@ -208,91 +208,91 @@ macro_rules! __native_form {
     };
     // invlpg [eax]
     (INVAL_PAGE => $c:ident) => {
-        $crate::$c! { INVAL_PAGE, FALL_THROUGH, 0x0f, 0x01, 0x38, 0x89, 0xf6 }
+        $crate::$c! { INVAL_PAGE, FallThrough, 0x0f, 0x01, 0x38, 0x89, 0xf6 }
     };
     (FLUSH_TLB => $c:ident) => {
-        $crate::$c! { FLUSH_TLB, FALL_THROUGH, stub }
+        $crate::$c! { FLUSH_TLB, FallThrough, stub }
     };
     (SET_LINEAR_MAPPING => $c:ident) => {
         $crate::__nothing! { SET_LINEAR_MAPPING => $c }
     };
     // in eax, dx; in al, dx; in ax, dx
     (INL => $c:ident) => {
-        $crate::$c! { INL, FALL_THROUGH, 0xed, 0x8d, 0x74, 0x26, 0x00 }
+        $crate::$c! { INL, FallThrough, 0xed, 0x8d, 0x74, 0x26, 0x00 }
     };
     (INB => $c:ident) => {
-        $crate::$c! { INB, FALL_THROUGH, 0xec, 0x8d, 0x74, 0x26, 0x00 }
+        $crate::$c! { INB, FallThrough, 0xec, 0x8d, 0x74, 0x26, 0x00 }
     };
     (INW => $c:ident) => {
-        $crate::$c! { INW, FALL_THROUGH, 0x66, 0xed, 0x8d, 0x76, 0x00 }
+        $crate::$c! { INW, FallThrough, 0x66, 0xed, 0x8d, 0x76, 0x00 }
     };
     // rep insd; rep insb; rep insw
     (INSL => $c:ident) => {
-        $crate::$c! { INSL, FALL_THROUGH, 0xf3, 0x6d, 0x8d, 0x76, 0x00 }
+        $crate::$c! { INSL, FallThrough, 0xf3, 0x6d, 0x8d, 0x76, 0x00 }
     };
     (INSB => $c:ident) => {
-        $crate::$c! { INSB, FALL_THROUGH, 0xf3, 0x6c, 0x8d, 0x76, 0x00 }
+        $crate::$c! { INSB, FallThrough, 0xf3, 0x6c, 0x8d, 0x76, 0x00 }
     };
     (INSW => $c:ident) => {
-        $crate::$c! { INSW, FALL_THROUGH, 0xf3, 0x66, 0x6d, 0x89, 0xf6 }
+        $crate::$c! { INSW, FallThrough, 0xf3, 0x66, 0x6d, 0x89, 0xf6 }
     };
     // out dx, eax; out dx, al; out dx, ax
     (OUTL => $c:ident) => {
-        $crate::$c! { OUTL, FALL_THROUGH, 0xef, 0x8d, 0x74, 0x26, 0x00 }
+        $crate::$c! { OUTL, FallThrough, 0xef, 0x8d, 0x74, 0x26, 0x00 }
     };
     (OUTB => $c:ident) => {
-        $crate::$c! { OUTB, FALL_THROUGH, 0xee, 0x8d, 0x74, 0x26, 0x00 }
+        $crate::$c! { OUTB, FallThrough, 0xee, 0x8d, 0x74, 0x26, 0x00 }
     };
     (OUTW => $c:ident) => {
-        $crate::$c! { OUTW, FALL_THROUGH, 0x66, 0xef, 0x8d, 0x76, 0x00 }
+        $crate::$c! { OUTW, FallThrough, 0x66, 0xef, 0x8d, 0x76, 0x00 }
     };
     // rep outsd; rep outsb; rep outsw
     (OUTSL => $c:ident) => {
-        $crate::$c! { OUTSL, FALL_THROUGH, 0xf3, 0x6f, 0x8d, 0x76, 0x00 }
+        $crate::$c! { OUTSL, FallThrough, 0xf3, 0x6f, 0x8d, 0x76, 0x00 }
     };
     (OUTSB => $c:ident) => {
-        $crate::$c! { OUTSB, FALL_THROUGH, 0xf3, 0x6e, 0x8d, 0x76, 0x00 }
+        $crate::$c! { OUTSB, FallThrough, 0xf3, 0x6e, 0x8d, 0x76, 0x00 }
     };
     (OUTSW => $c:ident) => {
-        $crate::$c! { OUTSW, FALL_THROUGH, 0xf3, 0x66, 0x6f, 0x89, 0xf6 }
+        $crate::$c! { OUTSW, FallThrough, 0xf3, 0x66, 0x6f, 0x89, 0xf6 }
     };
     (SET_IOPL_MASK => $c:ident) => {
-        $crate::$c! { SET_IOPL_MASK, FALL_THROUGH, stub }
+        $crate::$c! { SET_IOPL_MASK, FallThrough, stub }
     };
     (SET_INITIAL_AP_STATE => $c:ident) => {
         $crate::__nothing! { SET_INITIAL_AP_STATE => $c }
     };
     // mov [eax], edx
     (APIC_WRITE => $c:ident) => {
-        $crate::$c! { APIC_WRITE, FALL_THROUGH, 0x89, 0x10, 0x8d, 0x76, 0x00 }
+        $crate::$c! { APIC_WRITE, FallThrough, 0x89, 0x10, 0x8d, 0x76, 0x00 }
     };
     // mov eax, [eax]
     (APIC_READ => $c:ident) => {
-        $crate::$c! { APIC_READ, FALL_THROUGH, 0x8b, 0x00, 0x8d, 0x76, 0x00 }
+        $crate::$c! { APIC_READ, FallThrough, 0x8b, 0x00, 0x8d, 0x76, 0x00 }
     };
     // out 0x80, al
     (IO_DELAY => $c:ident) => {
-        $crate::$c! { IO_DELAY, FALL_THROUGH, 0xe6, 0x80, 0x8d, 0x76, 0x00 }
+        $crate::$c! { IO_DELAY, FallThrough, 0xe6, 0x80, 0x8d, 0x76, 0x00 }
     };
     // xor eax, eax; xor edx, edx
     (GET_CYCLE_FREQUENCY => $c:ident) => {
-        $crate::$c! { GET_CYCLE_FREQUENCY, FALL_THROUGH, 0x31, 0xc0, 0x31, 0xd2, 0x90 }
+        $crate::$c! { GET_CYCLE_FREQUENCY, FallThrough, 0x31, 0xc0, 0x31, 0xd2, 0x90 }
     };
     (GET_CYCLE_COUNTER => $c:ident) => {
-        $crate::$c! { GET_CYCLE_COUNTER, FALL_THROUGH, stub }
+        $crate::$c! { GET_CYCLE_COUNTER, FallThrough, stub }
     };
     (SET_ALARM => $c:ident) => {
         $crate::__nothing! { SET_ALARM => $c }
     };
     // xor eax, eax
     (CANCEL_ALARM => $c:ident) => {
-        $crate::$c! { CANCEL_ALARM, FALL_THROUGH, 0x31, 0xc0, 0x8d, 0x76, 0x00 }
+        $crate::$c! { CANCEL_ALARM, FallThrough, 0x31, 0xc0, 0x8d, 0x76, 0x00 }
     };
     (GET_WALLCLOCK_TIME => $c:ident) => {
-        $crate::$c! { GET_WALLCLOCK_TIME, FALL_THROUGH, 0x31, 0xc0, 0x31, 0xd2, 0x90 }
+        $crate::$c! { GET_WALLCLOCK_TIME, FallThrough, 0x31, 0xc0, 0x31, 0xd2, 0x90 }
     };
     (WALLCLOCK_UPDATED => $c:ident) => {
-        $crate::$c! { WALLCLOCK_UPDATED, FALL_THROUGH, 0x31, 0xc0, 0x8d, 0x76, 0x00 }
+        $crate::$c! { WALLCLOCK_UPDATED, FallThrough, 0x31, 0xc0, 0x8d, 0x76, 0x00 }
     };
     (SET_CALLBACKS => $c:ident) => {
         $crate::__nothing! { SET_CALLBACKS => $c }
@@ -308,7 +308,7 @@ macro_rules! __native_form {
 macro_rules! __nothing {
     ($call:ident => $callback:ident) => {
         // ds lea esi, [esi] with a SIB byte
-        $crate::$callback! { $call, FALL_THROUGH, 0x3e, 0x8d, 0x74, 0x26, 0x00 }
+        $crate::$callback! { $call, FallThrough, 0x3e, 0x8d, 0x74, 0x26, 0x00 }
     };
 }
 

@@ -44,18 +44,6 @@ macro_rules! __form_text {
     };
 }
 
-/// A native form's kind as the operand of a `.byte` directive.
-#[doc(hidden)]
-#[macro_export]
-macro_rules! __form_kind {
-    ($call:ident, FALL_THROUGH, $($code:tt)+) => {
-        "1"
-    };
-    ($call:ident, NO_RETURN, $($code:tt)+) => {
-        "2"
-    };
-}
-
 /// A site of the given call and its record, as assembler text.
 #[cfg(not(feature = "indirect"))]
 #[doc(hidden)]
@@ -65,17 +53,13 @@ macro_rules! __site {
         concat!(
             "771: ",
             $crate::__native_form!($call => __form_text),
-            "\n772:\n",
+            "\n",
             // "R" keeps the record when the linker collects garbage; a C identifier as name makes
             // the linker define the bounds
             ".pushsection vmi_sites, \"aR\", @progbits\n",
-            ".balign 4\n",
             ".long 771b - .\n",
-            ".short ",
-            $crate::abi::with_call!($call => $crate::__call_number),
-            "\n.byte 772b - 771b\n",
             ".byte ",
-            $crate::__native_form!($call => __form_kind),
+            $crate::abi::with_call!($call => $crate::__call_number),
             "\n.popsection\n",
         )
     };
@@ -107,22 +91,22 @@ macro_rules! __form_stub {
     ($call:ident, $kind:ident, stub) => {
         ""
     };
-    ($call:ident, FALL_THROUGH, $($byte:literal),+) => {
+    ($call:ident, FallThrough, $($byte:literal),+) => {
         concat!(
             "__paravirt_vmi_native_",
             stringify!($call),
             ": ",
-            $crate::__form_text!($call, FALL_THROUGH, $($byte),+),
+            $crate::__form_text!($call, FallThrough, $($byte),+),
             // the shadow of `sti` must not cover `ret`: TCG loses the interrupt then
             "\nnop\nret\n",
         )
     };
-    ($call:ident, NO_RETURN, $($byte:literal),+) => {
+    ($call:ident, NoReturn, $($byte:literal),+) => {
         concat!(
             "__paravirt_vmi_native_",
             stringify!($call),
             ": ",
-            $crate::__form_text!($call, NO_RETURN, $($byte),+),
+            $crate::__form_text!($call, NoReturn, $($byte),+),
             "\n__paravirt_vmi_calling_",
             stringify!($call),
             // call dword ptr ss:[disp32]
@@ -138,10 +122,10 @@ macro_rules! __form_stub {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __form_branch {
-    ($call:ident, FALL_THROUGH, $($code:tt)+) => {
+    ($call:ident, FallThrough, $($code:tt)+) => {
         "0x15"
     };
-    ($call:ident, NO_RETURN, $($code:tt)+) => {
+    ($call:ident, NoReturn, $($code:tt)+) => {
         "0x25"
     };
 }

@@ -28,7 +28,7 @@ use core::ops::Range;
 
 use paravirt_vmi_abi::Call;
 use static_assertions::const_assert;
-use zerocopy::little_endian::{I32, U16};
+use zerocopy::little_endian::I32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::arch;
@@ -43,43 +43,28 @@ pub const MAX_SITE_LENGTH: usize = 8;
 /// The length of `E8 rel32` and `E9 rel32`, in bytes: no site is shorter.
 pub const BRANCH_LENGTH: usize = 5;
 
-/// A row of the section `vmi_sites`: 8 bytes, without alignment.
+/// A row of the section `vmi_sites`: 5 bytes, without alignment.
 ///
-/// The address is relative to the record, so the table is valid at whatever base the kernel runs.
+/// The address is relative to the record, so the table is valid at whatever base the kernel runs. The length of
+/// the site and what may stand there follow from the call: see [`NativeForm::of`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct SiteRecord {
     /// Address of the site minus address of this record.
     pub offset: I32,
     /// Number of the call in generation 3.0.
-    pub call: U16,
-    /// Length of the site in bytes.
-    pub length: u8,
-    /// What may stand at the site.
-    pub kind: SiteKind,
+    pub call: u8,
 }
-const_assert!(size_of::<SiteRecord>() == 8);
+const_assert!(size_of::<SiteRecord>() == 5);
+const_assert!(Call::COUNT <= u8::MAX as usize);
 
 /// What may stand at a site.
-#[derive(Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
-#[repr(transparent)]
-pub struct SiteKind(pub u8);
-
-impl SiteKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SiteKind {
     /// Control continues behind the site: native code, a call, or nothing.
-    pub const FALL_THROUGH: Self = Self(1);
+    FallThrough,
     /// Control does not come back: native code, a call, or a jump.
-    pub const NO_RETURN: Self = Self(2);
-}
-
-impl fmt::Debug for SiteKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::FALL_THROUGH => f.write_str("FALL_THROUGH"),
-            Self::NO_RETURN => f.write_str("NO_RETURN"),
-            Self(other) => write!(f, "SiteKind({other:#04x})"),
-        }
-    }
+    NoReturn,
 }
 
 /// A site that a record names, checked against the forms that this crate emits.
@@ -161,16 +146,10 @@ impl<'a> SiteTable<'a> {
             // processor's.
             let record_address = table.wrapping_add((index * size_of::<SiteRecord>()) as u32);
             let defect = |defect| RecordError { record_address, defect };
-            let number = record.call.get();
+            let number = record.call;
             let call =
                 Call::from_number(number.into()).ok_or(defect(RecordDefect::UnknownCall { number }))?;
             let form = NativeForm::of(call);
-            if record.kind != form.kind {
-                return Err(defect(RecordDefect::Kind { call, found: record.kind }));
-            }
-            if usize::from(record.length) != form.length() {
-                return Err(defect(RecordDefect::Length { call, found: record.length }));
-            }
             let address = record_address.wrapping_add_signed(record.offset.get());
             let stub = stubs[call.number() as usize];
             Ok(Site { address, form, stub })
@@ -217,21 +196,7 @@ pub enum RecordDefect {
     /// The interface has no call of this number.
     UnknownCall {
         /// The number found.
-        number: u16,
-    },
-    /// Sites of this call are of another kind.
-    Kind {
-        /// The call found.
-        call: Call,
-        /// The kind found.
-        found: SiteKind,
-    },
-    /// Sites of this call have another length.
-    Length {
-        /// The call found.
-        call: Call,
-        /// The length found, in bytes.
-        found: u8,
+        number: u8,
     },
 }
 
@@ -245,12 +210,6 @@ impl fmt::Display for RecordError {
                 size_of::<SiteRecord>()
             ),
             RecordDefect::UnknownCall { number } => write!(f, "no call has the number {number}"),
-            RecordDefect::Kind { call, found } => {
-                write!(f, "{found:?} is not the kind of a {call} site")
-            }
-            RecordDefect::Length { call, found } => {
-                write!(f, "{found} bytes is not the length of a {call} site")
-            }
         }
     }
 }

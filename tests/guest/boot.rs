@@ -91,7 +91,7 @@ fn a_record_section_of_broken_length_is_found_before_vmi_init() {
     let (reason, steps) = native_reason(fake, kernel);
     assert_eq!(
         reason.to_string(),
-        "site record at c0200000: the section vmi_sites has 12 bytes, which is not a multiple of 8"
+        "site record at c0200000: the section vmi_sites has 12 bytes, which is not a multiple of 5"
     );
     assert_eq!(steps, []);
 }

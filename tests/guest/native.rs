@@ -112,7 +112,7 @@ fn every_form_has_the_number_of_its_place_and_room_for_a_branch() {
     for (number, form) in (0..).zip(&NATIVE_FORMS) {
         assert_eq!(form.call.number(), number);
         assert!((BRANCH_LENGTH..=MAX_SITE_LENGTH).contains(&form.length()), "{}", form.call);
-        let returns = form.kind == SiteKind::FALL_THROUGH;
+        let returns = form.kind == SiteKind::FallThrough;
         let power = [Call::REBOOT, Call::SHUTDOWN].contains(&form.call);
         assert_eq!(returns, form.call.info().returns || power, "{}", form.call);
     }

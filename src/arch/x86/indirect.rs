@@ -70,7 +70,7 @@ pub(crate) fn bind_calls(relocations: &RelocationTable) {
         let relocation = relocations.get(form.call);
         let address = match relocation.kind {
             RelocationKind::JUMP_REL => relocation.target,
-            RelocationKind::CALL_REL if form.kind == SiteKind::FALL_THROUGH => relocation.target,
+            RelocationKind::CALL_REL if form.kind == SiteKind::FallThrough => relocation.target,
             RelocationKind::CALL_REL => {
                 TARGETS[index].store(relocation.target, Ordering::Relaxed);
                 CALLING[index]

@@ -52,7 +52,6 @@ pub(crate) fn site_records() -> (u32, &'static [u8]) {
     unsafe {
         asm!(
             ".pushsection vmi_sites, \"aR\", @progbits",
-            ".balign 4",
             ".popsection",
             options(nomem, nostack, preserves_flags),
         )

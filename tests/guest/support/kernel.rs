@@ -55,9 +55,7 @@ impl Kernel {
             let record = record_address + (records.len() * size_of::<SiteRecord>()) as u32;
             records.push(SiteRecord {
                 offset: (site.wrapping_sub(record) as i32).into(),
-                call: (form.call.number() as u16).into(),
-                length: form.length() as u8,
-                kind: form.kind,
+                call: form.call.number() as u8,
             });
             let site = Site { address: site, form, stub: STUBS[form.call.number() as usize] };
             bytes.extend(site.native().as_slice());

@@ -84,8 +84,7 @@ fn records() -> Vec<SiteRecord> {
         let address = RECORDS + (index * size_of::<SiteRecord>()) as u32;
         let offset = (site.wrapping_sub(address) as i32).into();
         site += form.length() as u32;
-        let call = (call.number() as u16).into();
-        SiteRecord { offset, call, length: form.length() as u8, kind: form.kind }
+        SiteRecord { offset, call: call.number() as u8 }
     };
     CALLS.iter().enumerate().map(record).collect()
 }

@@ -40,9 +40,7 @@ impl Kernel {
             let record = record_address.wrapping_add(records.len() as u32);
             let record = SiteRecord {
                 offset: (place.wrapping_sub(record) as i32).into(),
-                call: (form.call.number() as u16).into(),
-                length: form.length() as u8,
-                kind: form.kind,
+                call: form.call.number() as u8,
             };
             records.extend(record.as_bytes());
             let site = Site { address: place, form, stub: stubs[form.call.number() as usize] };
@@ -68,12 +66,11 @@ impl Kernel {
     pub fn sites(&self) -> Vec<Option<Site>> {
         let records = self.records.chunks_exact(RECORD_LENGTH).enumerate();
         Vec::from_iter(records.map(|(index, record)| {
-            let &[o0, o1, o2, o3, c0, c1, length, kind] = record else { return None };
-            let form = NATIVE_FORMS.get(usize::from(u16::from_le_bytes([c0, c1])))?;
+            let &[o0, o1, o2, o3, number] = record else { return None };
+            let form = NATIVE_FORMS.get(usize::from(number))?;
             let place = self.record_address.wrapping_add((RECORD_LENGTH * index) as u32);
             let address = place.wrapping_add(u32::from_le_bytes([o0, o1, o2, o3]));
-            let is_sound = usize::from(length) == form.length() && kind == form.kind.0;
-            is_sound.then_some(Site { address, form, stub: self.stubs[form.call.number() as usize] })
+            Some(Site { address, form, stub: self.stubs[form.call.number() as usize] })
         }))
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, ensure};
 use iced_x86::{FlowControl, Instruction, OpKind};
 use object::read::archive::ArchiveFile;
 use object::{File, Object as _, ObjectSection as _, ObjectSymbol as _, RelocationTarget, Section, Symbol};
-use paravirt_vmi::site::SiteRecord;
+use paravirt_vmi::site::{NativeForm, SiteRecord};
 use paravirt_vmi_abi::Call;
 
 use crate::artifact::{self, Package};
@@ -68,7 +68,6 @@ struct Site {
     /// Offset in the section of the function.
     offset: u64,
     call: Call,
-    length: u64,
 }
 
 /// Looks at the machine code of each function.
@@ -147,8 +146,8 @@ fn sites_of(file: &File<'_>, text: &Section<'_, '_>) -> Result<Vec<Site>> {
             }
             let at = usize::try_from(offset)?;
             let record = records.get(at..at + size_of::<SiteRecord>()).context("a record is cut off")?;
-            let [a, b, c, d, call_low, call_high, length, _] = *record else {
-                return Err(anyhow!("a record is not of 8 bytes"));
+            let [a, b, c, d, number] = *record else {
+                return Err(anyhow!("a record is not of 5 bytes"));
             };
             // The relocation's addend stands in the field itself.
             let addend = if relocation.has_implicit_addend() {
@@ -156,13 +155,10 @@ fn sites_of(file: &File<'_>, text: &Section<'_, '_>) -> Result<Vec<Site>> {
             } else {
                 relocation.addend()
             };
-            let number = u16::from_le_bytes([call_low, call_high]);
             let call = Call::from_number(number.into());
-            sites.push(Site {
-                offset: symbol.address().wrapping_add_signed(addend),
-                call: call.with_context(|| format!("a record names call {number}"))?,
-                length: length.into(),
-            });
+            let call = call.with_context(|| format!("a record names call {number}"))?;
+            let offset = symbol.address().wrapping_add_signed(addend);
+            sites.push(Site { offset, call });
         }
     }
     Ok(sites)
@@ -192,7 +188,7 @@ fn events(
     while at < end as u64 {
         if let Some(site) = sites.iter().find(|site| site.offset == at) {
             events.push(Event::Site(site.call));
-            at += site.length;
+            at += NativeForm::of(site.call).length() as u64;
             continue;
         }
         let rest = &code[usize::try_from(at)?..];

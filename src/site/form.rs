@@ -148,15 +148,21 @@ macro_rules! __native_form {
     };
     // ds sti: `sti` behind redundant prefixes is one instruction, and keeps its shadow for what follows
     (ENABLE_INTERRUPTS => $c:ident) => {
-        $crate::$c! { ENABLE_INTERRUPTS, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0xfb }
+        $crate::$c! {
+            ENABLE_INTERRUPTS, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0xfb
+        }
     };
     // ds cli
     (DISABLE_INTERRUPTS => $c:ident) => {
-        $crate::$c! { DISABLE_INTERRUPTS, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0xfa }
+        $crate::$c! {
+            DISABLE_INTERRUPTS, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0xfa
+        }
     };
-    // pushfd; pop eax
+    // ds pushfd; pop eax
     (GET_INTERRUPT_MASK => $c:ident) => {
-        $crate::$c! { GET_INTERRUPT_MASK, FallThrough, 0x9c, 0x58, 0x8d, 0x76, 0x00 }
+        $crate::$c! {
+            GET_INTERRUPT_MASK, FallThrough, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x9c, 0x58
+        }
     };
     // cli; test ah, 2; jz behind; sti: looks at bit 9 only, and needs no popf, which would do
     // nothing outside ring 0

@@ -9,10 +9,13 @@
 //!
 //! # Lengths and padding
 //!
-//! A site has room for `E8 rel32` or `E9 rel32`. The padding is code that a 386 decodes. EnableInterrupts
-//! and Halt are padded by redundant prefixes in front, because a filler behind `sti` would use up its
-//! shadow, the one instruction during which no interrupt is taken. What follows an instruction that
-//! does not come back is filled with `int3`.
+//! A site has room for `E8 rel32` or `E9 rel32`. Those of calls 29 to 31 have 8 bytes, so that one instruction
+//! with an absolute operand and an SS prefix fits, such as a ROM may have in them.
+//!
+//! The padding is code that a 386 decodes. The calls of the interrupt flag and Halt are padded by redundant
+//! prefixes in front: a padded `cli` is still one instruction, and a filler behind `sti` would use up its shadow,
+//! the one instruction during which no interrupt is taken. What follows an instruction that does not come
+//! back is filled with `int3`.
 //!
 //! # Clobbers
 //!

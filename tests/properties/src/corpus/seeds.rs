@@ -64,7 +64,7 @@ fn plans() -> [(&'static str, Case); 17] {
         ("unknown-kind", answer(Call::HALT, RelocationKind(4), 0)),
         ("target-behind-the-rom", answer(Call::HALT, RelocationKind::CALL_REL, 0x800)),
         ("changed-site", change(Part::Text, 3, 0x9f)),
-        ("changed-record", change(Part::Records, 6, 3)),
+        ("changed-record", change(Part::Records, 4, 74)),
         ("changed-stub", change(Part::Stubs, 4 * Call::SET_GDT.number() as u16, 1)),
         ("overlapping-sites", overlap()),
     ]
@@ -75,11 +75,10 @@ fn overlap() -> Case {
     let sites = [Call::ENABLE_INTERRUPTS, Call::SYSEXIT].map(|call| call.number() as u8).to_vec();
     let change = |part, offset, (old, new): (u8, u8)| Change { part, offset, bits: old ^ new };
     let code = [(0x55, 0x0f), (0x89, 0x35), (0xe5, 0xcc), (0xfb, 0xcc)];
-    let code = (8..).zip(code).map(|(offset, bytes)| change(Part::Text, offset, bytes));
+    let code = (11..).zip(code).map(|(offset, bytes)| change(Part::Text, offset, bytes));
     // The second record leads four bytes less far.
-    let record = [(0x03, 0xff), (0x00, 0xff), (0xf0, 0xef)];
-    let record = (8..).zip(record).map(|(offset, bytes)| change(Part::Records, offset, bytes));
-    Case { sites, changes: code.chain(record).collect(), ..Case::sound() }
+    let record = change(Part::Records, RECORD_LENGTH as u16, (0x09, 0x05));
+    Case { sites, changes: code.chain([record]).collect(), ..Case::sound() }
 }
 
 /// Sections `vmi_sites`.

@@ -1,10 +1,11 @@
 //! Images with a field, an answer or a byte changed. The checksum stays right.
 
-use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RomHeader};
+use paravirt_vmi_abi::legacy::SLOT_SIZE;
+use paravirt_vmi_abi::{Call, PciDataStructure, PnpExpansionHeader, RelocationKind, RomHeader};
 use zerocopy::{FromZeros, Immutable, IntoBytes};
 
 use crate::field;
-use crate::image::{Image, resum};
+use crate::image::{Image, UNIT, UNITS_MAX, resum};
 use crate::table::{self, Relocation};
 
 impl Image {
@@ -92,6 +93,42 @@ impl Image {
                 bytes[target..target + 4].copy_from_slice(&offset.to_le_bytes());
             }
         })
+    }
+
+    /// The image in which `code` is what `call` does: in 13.x it lies in the call's slot, and in 3.0 behind all else,
+    /// to be reached by a call.
+    ///
+    /// ```
+    /// use paravirt_vmi_abi::Call;
+    /// use paravirt_vmi_rom_image::{Generation, Image};
+    ///
+    /// let image = Image::new(Generation::V3_0).with_code(Call::DISABLE_INTERRUPTS, &[0xFA, 0xC3]);
+    /// let offset = image.relocation(30).unwrap().offset as usize;
+    /// assert_eq!(image.bytes()[offset..offset + 2], [0xFA, 0xC3]); // cli; ret
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If the code is longer than a slot, or if there is no room for it: the test asks for what cannot be.
+    #[track_caller]
+    pub fn with_code(&self, call: Call, code: &[u8]) -> Self {
+        assert!(code.len() <= SLOT_SIZE as usize, "{} bytes of code do not fit into a slot", code.len());
+        if let Some(slot) = self.generation().slot(call) {
+            let place = SLOT_SIZE as usize * usize::from(slot.number);
+            return self.edit_bytes(|bytes| bytes[place..place + code.len()].copy_from_slice(code));
+        }
+        let place = self.bytes().len();
+        let units = (place + UNIT) / UNIT;
+        assert!(units <= UNITS_MAX, "an image of {place:#x} bytes cannot grow");
+        let longer = self.edit_bytes(|bytes| {
+            bytes.extend(code);
+            bytes.resize(units * UNIT, 0);
+        });
+        let longer = longer.edit(|header, pci, _| {
+            header.rom_length = units as u8;
+            pci.image_length = (units as u16).into();
+        });
+        longer.with_answer(call, Relocation { kind: RelocationKind::CALL_REL, offset: place as u32 })
     }
 
     /// The word at a field of the header, as an offset in the image; 0 if it has been cut off.

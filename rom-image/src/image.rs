@@ -13,11 +13,11 @@ use crate::field;
 use crate::table::{self, Relocation};
 
 /// Bytes in one unit of an option ROM's length.
-const UNIT: usize = ROM_LENGTH_UNIT as usize;
+pub(crate) const UNIT: usize = ROM_LENGTH_UNIT as usize;
 
 /// The longest image, in units. The 16-bit offsets of the header reach every byte of it, and a reader
 /// that takes the length byte for a signed number, as guests of 13.x do, is right.
-const UNITS_MAX: usize = 127;
+pub(crate) const UNITS_MAX: usize = 127;
 
 /// Where a ROM's program has its data: what cannot be learnt from the header. Offsets from the start of the
 /// image.

@@ -46,6 +46,9 @@ pub struct Options {
     /// Where the kernel has mapped the physical memory that will hold its page tables, if it is to write
     /// any: declared to the hypervisor in [slot 0](LinearMappingSlot::LOW_MEMORY) before activation returns.
     pub linear_mapping: Option<LinearMapping>,
+    /// Whether sites of the interrupt flag may hold the ROM's own code in place of a call to it, where that is
+    /// one simple instruction: see [`with_inline_code`](crate::patch::RelocationTable::with_inline_code).
+    pub inline: bool,
 }
 
 /// What the kernel runs on.
@@ -173,6 +176,11 @@ pub trait Machine {
         unsafe { arch::observe(call, relocation, before) }
     }
 
+    /// Whether sites of the interrupt flag may hold the ROM's own code.
+    fn inlines(&self) -> bool {
+        true
+    }
+
     /// What to declare as the first linear mapping when everything is patched.
     fn linear_mapping(&self) -> Option<LinearMapping> {
         None
@@ -230,6 +238,9 @@ pub unsafe fn activate_on(machine: &mut impl Machine, text: &mut impl TextWriter
     if machine.makes_any_call() {
         let checked = relocations.check_sites_of_all();
         checked.map_err(|error| failed(ErrorCause::Plan(error.into())))?;
+    }
+    if machine.inlines() {
+        relocations = relocations.with_inline_code(base, rom.image());
     }
     let plan = Plan::new(sites, relocations, text);
     let plan = plan.map_err(|error| failed(ErrorCause::Plan(error)))?;

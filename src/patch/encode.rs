@@ -2,7 +2,7 @@
 
 use paravirt_vmi_abi::RelocationKind;
 
-use super::Relocation;
+use super::{Relocation, RelocationTable};
 use crate::site::{BRANCH_LENGTH, CALL_REL32, MAX_SITE_LENGTH, Site, SiteBytes, SiteKind};
 
 /// The opcode of `jmp rel32`.
@@ -32,8 +32,14 @@ const FILLERS: [&[u8]; MAX_SITE_LENGTH + 1] = [
     &[0x3e, 0x8d, 0xb4, 0x26, 0x00, 0x00, 0x00, 0x00],
 ];
 
-/// The bytes that `relocation` puts at `site`; the native form for one that leaves it.
-pub(super) fn encode(site: &Site, relocation: Relocation) -> SiteBytes {
+/// The bytes that the relocation of its call puts at `site`; the native form for one that leaves it.
+pub(super) fn encode(site: &Site, relocations: &RelocationTable) -> SiteBytes {
+    let call = site.form.call;
+    relocations.inline_code(call).unwrap_or_else(|| branch(site, relocations.get(call)))
+}
+
+/// The same, of a site that does not hold the ROM's own code.
+fn branch(site: &Site, relocation: Relocation) -> SiteBytes {
     let mut planned = site.native();
     match relocation.kind {
         RelocationKind::CALL_REL => {

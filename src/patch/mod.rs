@@ -48,6 +48,7 @@
 
 mod encode;
 mod error;
+mod inline;
 mod plan;
 mod relocation;
 mod report;

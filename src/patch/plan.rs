@@ -114,6 +114,11 @@ impl<'a> Plan<'a> {
         self.relocations.get(call)
     }
 
+    /// What the sites of `call` hold in place of a call to the ROM, if they do.
+    pub fn inline_code(&self, call: Call) -> Option<SiteBytes> {
+        self.relocations.inline_code(call)
+    }
+
     /// What the ROM answered for `call`, in front of which stands `adapter`.
     pub(crate) fn answer(&self, call: Call, adapter: Option<Adapter>) -> Relocation {
         self.relocations.answer(call, adapter)
@@ -126,7 +131,7 @@ impl<'a> Plan<'a> {
 
     /// The bytes that the plan puts at `site`.
     pub(super) fn planned(&self, site: &Site) -> SiteBytes {
-        encode(site, self.relocations.get(site.form.call))
+        encode(site, &self.relocations)
     }
 
     /// The bytes at `site`, which are native or as planned.

@@ -5,7 +5,9 @@ use core::ops::Range;
 
 use paravirt_vmi_abi::{Call, RelocationKind, RelocationKinds};
 
+use super::inline::InlineTable;
 use crate::rom::Adapter;
+use crate::site::SiteBytes;
 
 /// The answer of GetRelocationInfo for one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,8 @@ pub struct RelocationTable {
     entries: [Relocation; Call::COUNT],
     /// Where each adapter leads: what the ROM answered for its call.
     behind: [u32; Adapter::COUNT],
+    /// What sites hold in place of a call.
+    inline: InlineTable,
 }
 
 impl RelocationTable {
@@ -76,7 +80,30 @@ impl RelocationTable {
             }
             *entry = relocation;
         }
-        Ok(Self { entries, behind: [0; Adapter::COUNT] })
+        Ok(Self { entries, behind: [0; Adapter::COUNT], inline: InlineTable::default() })
+    }
+
+    /// Puts the ROM's own code at the sites of calls 29 to 32 in place of a call to it, where it is short enough:
+    /// one store, `and`, `or`, `bts` or `btr` with an absolute operand, a load of EAX in GetInterruptMask, a store
+    /// of EAX in SetInterruptMask, and a return. `image` has the bytes of the ROM, which is mapped at linear
+    /// address `base`.
+    ///
+    /// That does what a call would do, as long as the ROM does not care from where it is run: no ROM is known
+    /// that does. Source: facts sheet, section 6.3.
+    #[must_use]
+    pub fn with_inline_code(mut self, base: u32, image: &[u8]) -> Self {
+        self.inline = InlineTable::new(|call| match self.get(call) {
+            Relocation { kind: RelocationKind::CALL_REL, target } => {
+                image.get(target.checked_sub(base)? as usize..)
+            }
+            _ => None,
+        });
+        self
+    }
+
+    /// What the sites of `call` hold in place of a call, if they do.
+    pub fn inline_code(&self, call: Call) -> Option<SiteBytes> {
+        self.inline.get(call)
     }
 
     /// The relocation of `call`.

@@ -16,6 +16,8 @@ pub struct CallReport {
     pub call: Call,
     /// What the ROM answered for it.
     pub relocation: Relocation,
+    /// What its sites hold in place of a call to the ROM, if they do.
+    pub inline_code: Option<SiteBytes>,
     /// How many sites of it the kernel has.
     pub sites: usize,
 }
@@ -23,13 +25,14 @@ pub struct CallReport {
 /// Writes the call, its relocation, and the number of its sites.
 impl fmt::Display for CallReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, relocation, sites } = self;
+        let Self { call, relocation, inline_code, sites } = self;
         write!(f, "{:2} {call:18} {:8}", call.number(), relocation.kind)?;
         match relocation.branch_target() {
             Some(target) => write!(f, " {target:08x}")?,
             None => write!(f, " {:8}", "-")?,
         }
-        write!(f, " {sites} sites")
+        write!(f, " {sites} sites")?;
+        inline_code.map_or(Ok(()), |code| write!(f, " inline [{code}]"))
     }
 }
 
@@ -64,6 +67,7 @@ impl Plan<'_> {
         Call::all().map(|call| CallReport {
             call,
             relocation: self.relocation(call),
+            inline_code: self.inline_code(call),
             sites: self.site_table().iter().flatten().filter(|site| site.form.call == call).count(),
         })
     }

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use super::{BRANCH_LENGTH, MAX_SITE_LENGTH};
+use paravirt_vmi_abi::Call;
+
+use super::{BRANCH_LENGTH, MAX_SITE_LENGTH, NativeForm};
 
 /// The opcode of `call rel32`.
 pub(crate) const CALL_REL32: u8 = 0xe8;
@@ -23,6 +25,11 @@ impl SiteBytes {
             site.length += 1;
         }
         site
+    }
+
+    /// As many zeros as a site of `call` has bytes.
+    pub(crate) fn of(call: Call) -> Self {
+        Self::new(&[0; MAX_SITE_LENGTH][..NativeForm::of(call).length()])
     }
 
     /// The bytes as a slice.

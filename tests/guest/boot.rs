@@ -164,7 +164,7 @@ fn the_off_switch_leaves_everything_alone() {
             panic!("serialised")
         }
     }
-    let options = Options { enabled: false, physical_offset: 0, linear_mapping: None };
+    let options = Options { enabled: false, physical_offset: 0, linear_mapping: None, inline: true };
     // SAFETY: nothing happens.
     let backend = unsafe { activate(&options, &mut Untouched) };
     let Ok(Backend::Native(reason)) = backend else { panic!("not native") };

@@ -8,6 +8,7 @@ mod critical_section;
 #[cfg(not(target_arch = "x86"))]
 mod explore;
 mod generation;
+mod inline;
 #[cfg(not(target_arch = "x86"))]
 mod irq;
 #[cfg(not(target_arch = "x86"))]

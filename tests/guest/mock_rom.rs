@@ -17,7 +17,8 @@ const ROM: u32 = 0xc_8000;
 const OFFSET: u32 = 0xc000_0000;
 
 /// What the ROM is activated and tested with.
-const OPTIONS: Options = Options { enabled: true, physical_offset: OFFSET, linear_mapping: None };
+const OPTIONS: Options =
+    Options { enabled: true, physical_offset: OFFSET, linear_mapping: None, inline: true };
 
 /// Activates what lies in the window.
 fn boot_with(linear_mapping: Option<LinearMapping>) -> Result<Backend, Error> {
@@ -173,7 +174,7 @@ fn a_rom_of_13_x_that_calls_itself_3_0_is_called_where_it_has_no_entry_point() {
 fn activation_with_interrupts_unmasked_is_a_misuse() {
     let failure = try_run(Limits::DEFAULT, |cpu| {
         cpu.insert_rom(ROM, Image::new(Generation::V3_0));
-        let options = Options { enabled: true, physical_offset: OFFSET, linear_mapping: None };
+        let options = Options { enabled: true, physical_offset: OFFSET, linear_mapping: None, inline: true };
         // SAFETY: a host has no text.
         let mut text = unsafe { DirectWriter::new(0..0) };
         // SAFETY: what is owed is not given, which is the point.

@@ -76,6 +76,7 @@ pub unsafe fn activate(
         enabled: options.vmi,
         physical_offset: UPPER_WINDOW,
         linear_mapping: Some(LOW_MEMORY),
+        inline: options.inline,
     };
     // SAFETY: passed on to the caller.
     let outcome = unsafe { boot::activate(&vmi_options, &mut text::writer()) };

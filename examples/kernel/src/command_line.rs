@@ -54,6 +54,8 @@ pub enum Checks {
 pub struct Options {
     /// Whether to look for a VMI ROM; cleared by `vmi=off`.
     pub vmi: bool,
+    /// Whether sites may hold the ROM's own code; cleared by `vmi=calls`.
+    pub inline: bool,
     /// Whether to change a byte of one site before activation; set by `vmi=corrupt-site`.
     pub corrupt_site: bool,
     /// Whether to test a ROM that has been patched in; cleared by `vmi=untested`.
@@ -80,14 +82,21 @@ impl Options {
         let information = information as *const MultibootInformation;
         // SAFETY: a multiboot1 loader passes a valid structure.
         let information = unsafe { information.read() };
-        let mut options =
-            Self { vmi: true, corrupt_site: false, self_test: true, ending: None, checks: Checks::All };
+        let mut options = Self {
+            vmi: true,
+            inline: true,
+            corrupt_site: false,
+            self_test: true,
+            ending: None,
+            checks: Checks::All,
+        };
         if information.flags & HAS_COMMAND_LINE != 0 {
             // SAFETY: the flag says that the pointer leads to a C string.
             let words = unsafe { CStr::from_ptr(information.command_line) };
             for word in words.to_bytes().split(|byte| *byte == b' ') {
                 match word {
                     b"vmi=off" => options.vmi = false,
+                    b"vmi=calls" => options.inline = false,
                     b"vmi=corrupt-site" => options.corrupt_site = true,
                     b"vmi=untested" => options.self_test = false,
                     b"checks=calls" => options.checks = Checks::Calls,

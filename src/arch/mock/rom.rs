@@ -12,7 +12,7 @@
 //! mock::run(|cpu| {
 //!     cpu.insert_rom(0xC8000, Image::new(Generation::V3_0));
 //!     irq::without_interrupts(|| {
-//!         let options = Options { enabled: true, physical_offset: 0xC000_0000, linear_mapping: None };
+//!         let options = Options { enabled: true, physical_offset: 0xC000_0000, linear_mapping: None, inline: true };
 //!         let mut text = unsafe { DirectWriter::new(0..0) }; // a host has no sites
 //!         let backend = unsafe { boot::activate(&options, &mut text) };
 //!         let Ok(Backend::Vmi(vmi)) = backend else { panic!("{backend:?}") };
@@ -212,6 +212,10 @@ impl Machine for Processor {
     /// There are no sites to tell which.
     fn makes_any_call(&self) -> bool {
         true
+    }
+
+    fn inlines(&self) -> bool {
+        self.options.inline
     }
 
     fn linear_mapping(&self) -> Option<LinearMapping> {

@@ -109,6 +109,10 @@ impl Machine for Processor {
         Relocation { kind: RelocationKind(kind as u8), target }
     }
 
+    fn inlines(&self) -> bool {
+        self.options.inline
+    }
+
     fn linear_mapping(&self) -> Option<LinearMapping> {
         self.options.linear_mapping
     }

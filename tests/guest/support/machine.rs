@@ -32,6 +32,7 @@ pub struct Fake {
     pub records: &'static [u8],
     pub ring: u8,
     pub mapping: Option<LinearMapping>,
+    pub inlines: bool,
     pub steps: RefCell<Vec<Step>>,
 }
 
@@ -72,6 +73,10 @@ impl Machine for Fake {
         self.ring
     }
 
+    fn inlines(&self) -> bool {
+        self.inlines
+    }
+
     fn linear_mapping(&self) -> Option<LinearMapping> {
         self.mapping
     }
@@ -101,6 +106,7 @@ pub fn machine_with(image: &Image) -> (Fake, Kernel) {
         records: Box::leak(kernel.records.clone().into_boxed_slice()).as_bytes(),
         ring: 1,
         mapping: None,
+        inlines: true,
         steps: RefCell::new(vec![]),
     };
     (fake, kernel)

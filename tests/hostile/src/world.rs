@@ -255,7 +255,7 @@ pub fn activate() {
     let text = (&raw const text_start).addr() as u32..(&raw const text_end).addr() as u32;
     // SAFETY: the text is mapped writable, and nothing else writes it.
     let mut writer = unsafe { DirectWriter::new(text) };
-    let options = boot::Options { enabled: true, physical_offset: 0, linear_mapping: None };
+    let options = boot::Options { enabled: true, physical_offset: 0, linear_mapping: None, inline: true };
     // SAFETY: interrupts are masked, there is one processor, and the window is mapped at its own address.
     match unsafe { boot::activate(&options, &mut writer) } {
         Ok(Backend::Native(reason)) => line!("native: {reason}"),

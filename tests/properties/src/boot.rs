@@ -17,6 +17,7 @@ use paravirt_vmi::rom::{Adapter, Generation, ProbeError};
 use paravirt_vmi::site::StubTable;
 use paravirt_vmi_rom_image::Image;
 
+use crate::inline;
 use crate::kernel::Kernel;
 use crate::lent::Lent;
 use crate::probe;
@@ -102,6 +103,10 @@ fn boot(window: &[u8]) -> Ending {
         let target = call.relocation.branch_target();
         let is_adapter = |target: u32| (ADAPTERS..ADAPTERS + 16 * Adapter::COUNT as u32).contains(&target);
         assert!(target.is_none_or(|target| rom.contains(&target) || is_adapter(target)), "{call}");
+        if let Some(code) = call.inline_code {
+            let target = target.expect("code of a call that is not to be called");
+            inline::check(call.call, code.as_slice(), &vmi.rom.image()[(target - rom.start) as usize..]);
+        }
     }
     // SAFETY: the text is data.
     let reverted = unsafe { vmi.plan.revert(&mut text) };

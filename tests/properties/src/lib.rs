@@ -16,6 +16,7 @@
 
 pub mod boot;
 pub mod corpus;
+mod inline;
 mod kernel;
 mod lent;
 mod patch;

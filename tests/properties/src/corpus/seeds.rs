@@ -35,8 +35,20 @@ fn images(generation: Generation) -> Vec<Input> {
     if generation != Generation::V13_0 {
         images.push(named("minimal", Image::providing(Provision::new(generation, Style::Minimal))));
     }
+    images.push(named("inline", inline(&sound)));
     images.push(named("sound", sound));
     images
+}
+
+/// An image whose code for the calls of the interrupt flag is short enough to stand at their sites.
+fn inline(sound: &Image) -> Image {
+    let code: [(Call, &[u8]); 4] = [
+        (Call::ENABLE_INTERRUPTS, &[0x36, 0xc6, 0x05, 1, 0, 0xc0, 0xff, 2, 0xc3]),
+        (Call::DISABLE_INTERRUPTS, &[0x36, 0x80, 0x25, 1, 0, 0xc0, 0xff, 0xfd, 0xc3]),
+        (Call::GET_INTERRUPT_MASK, &[0x36, 0xa1, 0, 0, 0xc0, 0xff, 0xc3]),
+        (Call::SET_INTERRUPT_MASK, &[0xa3, 0, 0, 0xc0, 0xff, 0xc3]),
+    ];
+    code.iter().fold(sound.clone(), |image, (call, code)| image.with_code(*call, code))
 }
 
 /// Kernels in front of ROMs.

@@ -5,11 +5,10 @@ use core::fmt;
 use paravirt_vmi_abi::Call;
 
 use crate::fault::vector;
-use crate::layout::{HYPERCALL, HYPERCALL_DELIVER, HYPERCALL_INIT, HYPERCALL_IRET, PRIVATE_HYPERCALLS};
+use crate::layout::{HYPERCALL, HYPERCALL_INIT, HYPERCALL_IRET, PRIVATE_HYPERCALLS};
 
 /// The hypercalls of the ROM's own, in order of number.
-const PRIVATE: [(u32, &str); 3] =
-    [(HYPERCALL_INIT, "vmi_init"), (HYPERCALL_DELIVER, "deliver"), (HYPERCALL_IRET, "return")];
+const PRIVATE: [(u32, &str); 2] = [(HYPERCALL_INIT, "vmi_init"), (HYPERCALL_IRET, "return")];
 
 /// Counts by name. There is room for more names than this program has.
 #[derive(Clone, Debug)]
@@ -187,7 +186,7 @@ mod tests {
         counters.emulated("sti");
         counters.emulated("cli");
         counters.call(Call::SET_CR3);
-        counters.private_call(HYPERCALL_DELIVER);
+        counters.private_call(HYPERCALL_IRET);
         counters.private_call(0x1234);
         counters.delivered();
         counters.rolled_back();
@@ -202,7 +201,7 @@ mod tests {
                 "emulated.cli 2",
                 "emulated.sti 1",
                 "calls.SetCR3 1",
-                "calls.deliver 1",
+                "calls.return 1",
                 "interrupts.raised 2",
                 "interrupts.delivered 1",
                 "interrupts.rolled_back 1",

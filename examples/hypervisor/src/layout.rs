@@ -7,17 +7,23 @@ pub const VIRTUAL_TOP: u32 = 0xFFC0_0000;
 pub const PAGE_SIZE: u32 = 4096;
 
 /// The page that the ROM and the hypervisor share, [`shared`]: the only one above [`VIRTUAL_TOP`] that the
-/// limits of the guest's segments include. Ring 1 may write it, ring 3 may not.
+/// limits of the guest's segments include. Ring 1 may write it, ring 3 may not; but while an interrupt waits that
+/// the guest has masked, it is read-only to both, so that the store that unmasks traps, and no other ever does.
 pub const SHARED: u32 = VIRTUAL_TOP;
 /// The last linear address that a segment of the guest may include.
 pub const LAST_ADDRESS: u32 = SHARED + PAGE_SIZE - 1;
+
+/// Whether an address lies in the page that the ROM and the hypervisor share.
+pub const fn is_shared(linear: u32) -> bool {
+    SHARED <= linear && linear <= LAST_ADDRESS
+}
 
 /// Words in the shared page, by offset. The guest may write anything here: the ROM and the hypervisor
 /// believe nothing of it but that bit 9 of the flag is set or not.
 pub mod shared {
     /// The virtual interrupt flag: bit 9, the place of EFLAGS.IF.
     pub const FLAG: u32 = 0;
-    /// Not 0 while an interrupt waits that the guest has masked.
+    /// Not 0 while an interrupt waits that the guest has masked: what the ROM's IRET asks.
     pub const PENDING: u32 = 4;
     /// The selector that SYSEXIT loads into CS, with RPL 3.
     pub const USER_CODE: u32 = 8;
@@ -35,11 +41,9 @@ pub const HYPERCALL: u8 = 0xF0;
 pub const PRIVATE_HYPERCALLS: u32 = 0x80;
 /// The hypercall that vmi_init makes: from now on the guest knows that it is in ring 1.
 pub const HYPERCALL_INIT: u32 = 0x80;
-/// The hypercall of the ROM's EnableInterrupts and SetInterruptMask when an interrupt waits: delivers it.
-pub const HYPERCALL_DELIVER: u32 = 0x81;
 /// The hypercall of the ROM's IRET when an interrupt waits: returns by the frame on the stack above the
 /// number, and delivers it there.
-pub const HYPERCALL_IRET: u32 = 0x82;
+pub const HYPERCALL_IRET: u32 = 0x81;
 
 /// Bytes of physical memory that the guest has: its own from address 0 on, the same as the machine's.
 pub const GUEST_MEMORY: u32 = 32 << 20;

@@ -8,9 +8,12 @@
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::host::{Host, Mapping};
-use crate::layout::{PAGE_SIZE, VIRTUAL_TOP};
-use crate::paging::Access;
+use crate::layout::{PAGE_SIZE, VIRTUAL_TOP, is_shared};
+use crate::paging::{Access, Privilege};
 use crate::physical::{self, Area};
+
+#[cfg(test)]
+mod tests;
 
 /// The pages whose entries were refused, so that each makes one line in the log and not one with each access.
 #[derive(Clone, Debug, Default)]
@@ -42,10 +45,15 @@ impl<H: Host> Guest<H> {
     pub fn page_fault(&mut self) -> Result<(), Fault> {
         let linear = self.vcpu.fault_address;
         let error_code = self.vcpu.frame.error_code;
+        let access = Access::from_code(error_code);
         if linear >= VIRTUAL_TOP {
+            let is_flag = is_shared(linear) && self.vcpu.has_masked_interrupt();
+            let is_store = access.is_write() && access.privilege == Privilege::Supervisor;
+            if is_flag && is_store {
+                return self.emulate_store();
+            }
             return Err(Fault::page(error_code, linear));
         }
-        let access = Access::from_code(error_code);
         let translation = self.translate(linear, access)?;
         let is_write = access.is_write();
         let physical = translation.physical & !u64::from(PAGE_SIZE - 1);

@@ -278,3 +278,8 @@ pub fn raise_interrupt(guest: &mut Guest<FakeHost>, vector: u8) {
     guest.board.apic.write(register::LVT_TIMER, vector.into());
     guest.board.apic.raise_timer();
 }
+
+/// How far EIP has gone.
+pub fn advanced(guest: &Guest<FakeHost>) -> u32 {
+    guest.vcpu.frame.eip - place::CODE
+}

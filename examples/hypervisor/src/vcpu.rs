@@ -60,7 +60,7 @@ pub struct Vcpu {
     pub interrupt_flag: bool,
     /// Set by an emulated STI for the instruction that follows it.
     pub interrupt_shadow: bool,
-    /// An interrupt waits that the guest has masked: what the ROM's code is told by [`shared::PENDING`].
+    /// An interrupt waits that the guest has masked: what the ROM's IRET is told by [`shared::PENDING`].
     ///
     /// [`shared::PENDING`]: crate::layout::shared::PENDING
     pub interrupt_pending: bool,
@@ -133,6 +133,13 @@ impl Vcpu {
     pub const fn sysexit_selectors(&self) -> [u16; 2] {
         let first = self.msr.sysenter_cs as u16;
         [first.wrapping_add(16) | 3, first.wrapping_add(24) | 3]
+    }
+
+    /// Whether an interrupt waits for the guest to unmask it: then [`SHARED`] is read-only while the guest runs.
+    ///
+    /// [`SHARED`]: crate::layout::SHARED
+    pub const fn has_masked_interrupt(&self) -> bool {
+        self.interrupt_pending && !self.interrupt_flag
     }
 
     /// Whether an interrupt may be delivered: user code cannot mask it.

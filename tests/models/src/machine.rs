@@ -14,10 +14,12 @@ use vmi_hypervisor::vcpu::Vcpu;
 /// What is done wrong on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breakage {
-    /// EnableInterrupts does not look whether an interrupt waits.
-    EnableDoesNotAsk,
-    /// EnableInterrupts looks whether an interrupt waits, and then sets the flag.
-    EnableAsksFirst,
+    /// The hypervisor lets the guest write the flag though an interrupt waits.
+    StoreDoesNotTrap,
+    /// The hypervisor carries out the store that unmasks, and does not deliver what waits.
+    StoreDeliversNothing,
+    /// The hypervisor makes the flag read-only once the guest goes on.
+    GuardedLate,
     /// DisableInterrupts returns before the flag is clear.
     MaskedLate,
     /// The hypervisor lets the guest go on before it has said that an interrupt waits.
@@ -86,7 +88,9 @@ pub struct Seen {
     pub vectors: u32,
     /// Interrupts delivered as they came.
     pub at_once: u32,
-    /// Interrupts delivered because the ROM had found that one waits.
+    /// Interrupts delivered because the store that unmasked had trapped.
+    pub by_store: u32,
+    /// Interrupts delivered in a hypercall: the ROM's IRET had found that one waits, or the guest halted.
     pub by_hypercall: u32,
     /// Returns begun anew.
     pub rolled_back: u32,
@@ -107,6 +111,8 @@ pub struct Machine {
     flag: AtomicU32,
     /// `shared::PENDING` of the shared page.
     pending: AtomicU32,
+    /// Whether the shared page is read-only: not 0 if it is.
+    guarded: AtomicU32,
     breakage: Option<Breakage>,
 }
 
@@ -129,6 +135,7 @@ impl Machine {
             woken: Condvar::new(),
             flag: AtomicU32::new(InterruptMask::IF.bits()),
             pending: AtomicU32::new(0),
+            guarded: AtomicU32::new(0),
             breakage,
         }
     }
@@ -146,6 +153,11 @@ impl Machine {
     /// Whether the shared word says that an interrupt waits, for an instruction of the ROM.
     pub fn is_pending(&self) -> bool {
         self.pending.load(Relaxed) != 0
+    }
+
+    /// Whether a store to the shared page traps.
+    pub fn is_guarded(&self) -> bool {
+        self.guarded.load(Relaxed) != 0
     }
 
     /// Takes the processor, for an instruction or for the hypervisor.
@@ -186,11 +198,18 @@ impl Machine {
         let delivered = self.deliver_events(&mut state);
         state.seen.at_once += u32::from(delivered);
         self.write_flag(&state);
-        if self.breaks(Breakage::PendingWrittenLate) {
+        if !self.breaks(Breakage::GuardedLate) {
+            self.guard(&state);
+        }
+        if !self.breaks(Breakage::PendingWrittenLate) {
+            self.write_pending(&state);
+        }
+        if self.breaks(Breakage::GuardedLate) || self.breaks(Breakage::PendingWrittenLate) {
             drop(state);
             state = self.take();
+            self.guard(&state);
+            self.write_pending(&state);
         }
-        self.write_pending(&state);
         if !state.vcpu.halted {
             self.woken.notify_one();
         }
@@ -209,8 +228,26 @@ impl Machine {
         answer(&mut state.vcpu);
         let delivered = self.deliver_events(state);
         state.seen.by_hypercall += u32::from(delivered);
+        self.enter(state);
+    }
+
+    /// A store to the flag while the page is read-only: the hypervisor carries it out, and delivers what waits if
+    /// it may be now. `Guest::page_fault`, between `Guest::exit` and `Guest::enter`.
+    pub fn trapped_store(&self, state: &mut State, enabled: bool) {
+        self.exit(state);
+        state.vcpu.interrupt_flag = enabled;
+        if !self.breaks(Breakage::StoreDeliversNothing) {
+            let delivered = self.deliver_events(state);
+            state.seen.by_store += u32::from(delivered);
+        }
+        self.enter(state);
+    }
+
+    /// `Machine::run`, before `switch::run`.
+    fn enter(&self, state: &State) {
         self.write_flag(state);
         self.write_pending(state);
+        self.guard(state);
     }
 
     /// `Machine::run`, behind `switch::run`.
@@ -262,5 +299,11 @@ impl Machine {
     /// `Machine::run`, before `switch::run`: whether an interrupt waits.
     fn write_pending(&self, state: &State) {
         self.pending.store(state.vcpu.interrupt_pending.into(), Relaxed);
+    }
+
+    /// `Machine::run`, before `switch::run`: whether the page is read-only.
+    fn guard(&self, state: &State) {
+        let guards = state.vcpu.has_masked_interrupt() && !self.breaks(Breakage::StoreDoesNotTrap);
+        self.guarded.store(guards.into(), Relaxed);
     }
 }

@@ -57,27 +57,15 @@ pub fn enable(machine: &Machine) {
 
 /// `rom_enable`, which SetInterruptMask jumps to.
 fn unmask(machine: &Machine) {
-    let set = || {
-        // or dword ptr ss:[flag], IF
-        let state = instruction(machine);
-        machine.flag().fetch_or(IF, Relaxed);
-        drop(state);
-    };
-    let asks_first = machine.breaks(Breakage::EnableAsksFirst);
-    if !asks_first {
-        set();
-    }
-    // cmp dword ptr ss:[pending], 0; jne 2f
-    let state = instruction(machine);
-    let waits = machine.is_pending() && !machine.breaks(Breakage::EnableDoesNotAsk);
-    drop(state);
-    if asks_first {
-        set();
-    }
-    if waits {
-        // 2: int HYPERCALL, with HYPERCALL_DELIVER
-        let mut state = instruction(machine);
-        machine.hypercall(&mut state, |vcpu| vcpu.interrupt_flag = true);
+    store(instruction(machine), machine, true);
+}
+
+/// `mov byte ptr ss:[flag_byte], ...`: traps where the hypervisor has made the page read-only.
+fn store(mut state: MutexGuard<'_, State>, machine: &Machine, enabled: bool) {
+    if machine.is_guarded() {
+        machine.trapped_store(&mut state, enabled);
+    } else {
+        machine.flag().store(if enabled { IF } else { 0 }, Relaxed);
     }
 }
 
@@ -90,10 +78,7 @@ pub fn disable(machine: &Machine) {
 
 /// `rom_disable`, and the end of `rom_set_mask`.
 fn mask(machine: &Machine) {
-    // and dword ptr ss:[flag], ~IF
-    let state = instruction(machine);
-    machine.flag().fetch_and(!IF, Relaxed);
-    drop(state);
+    store(instruction(machine), machine, false);
 }
 
 /// GetInterruptMask.
@@ -101,7 +86,7 @@ pub fn get_mask(machine: &Machine) -> u32 {
     enter(machine);
     // mov eax, ss:[flag]
     let state = instruction(machine);
-    let mask = machine.flag().load(Relaxed) & IF;
+    let mask = machine.flag().load(Relaxed);
     drop(state);
     leave(machine);
     mask
@@ -169,11 +154,10 @@ fn window(machine: &Machine, frame: Frame) -> Result<(), RolledBack> {
     state.vcpu.frame.eip = place::WINDOW.iret_asked;
     drop(state);
 
-    // rom_window_asked: or dword ptr ss:[flag], IF
+    // rom_window_asked: mov byte ptr ss:[flag_byte], ...
     let mut state = at(machine, place::WINDOW.iret_asked)?;
-    machine.flag().fetch_or(IF, Relaxed);
     state.vcpu.frame.eip = place::WINDOW.iret_or;
-    drop(state);
+    store(state, machine, true);
 
     // rom_window_flag: iretd
     let mut state = at(machine, place::WINDOW.iret_or)?;

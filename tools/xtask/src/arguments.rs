@@ -85,12 +85,14 @@ with Reboot and Shutdown.
   rom-off         a ROM that the kernel is told not to use
 
   hypervisor            the hypervisor in ring 0, the same kernel in ring 1
+  hypervisor-calls      the hypervisor, and a kernel that calls its ROM also where the ROM's code would fit
   hypervisor-steal      one that steals time from the kernel on purpose
   hypervisor-jump       one whose ROM wants IRET and SYSEXIT to be jumps
   hypervisor-races      one that interrupts the kernel within the ROM's calls on purpose
   hypervisor-unpatched  the hypervisor, and a kernel that does not use its ROM: every privileged
                         instruction traps; only the checks that can hold so are made
   storm                 the hypervisor, and a kernel that counts 100,000 interrupts under random masking
+  storm-calls           the same with a kernel that calls its ROM everywhere
   storm-races           the same with interrupts within the ROM's calls
 
   --on NAMES    environments by name; rom is all with a ROM, hypervisor all with a hypervisor, all is

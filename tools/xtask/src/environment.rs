@@ -35,8 +35,11 @@ pub const UNPATCHED: &str = "hypervisor-unpatched";
 /// The words for a kernel that is left as it was built: it makes the checks that can be made so.
 const NO_PATCH: &str = "vmi=off checks=unpatched";
 
-/// The words for a kernel that only counts the interrupts of a storm of them.
-pub const STORM: &str = "checks=storm";
+/// The word for a kernel that only counts the interrupts of a storm of them.
+const STORM: &str = "checks=storm";
+
+/// The word for a kernel that calls its ROM everywhere.
+const CALLS: &str = "vmi=calls";
 
 /// All environments.
 pub fn all() -> Vec<Environment> {
@@ -59,11 +62,13 @@ pub fn all() -> Vec<Environment> {
             ..rom("rom-off", Flavour { trace: true, ..plain })
         },
         hypervisor("hypervisor", ""),
+        Environment { command_line: CALLS, ..hypervisor("hypervisor-calls", "") },
         hypervisor("hypervisor-steal", "steal=100"),
         hypervisor("hypervisor-jump", "jump"),
         hypervisor("hypervisor-races", "races"),
         Environment { command_line: NO_PATCH, is_vmi: false, ..hypervisor(UNPATCHED, "") },
         Environment { command_line: STORM, ..hypervisor("storm", "") },
+        Environment { command_line: "checks=storm vmi=calls", ..hypervisor("storm-calls", "") },
         Environment { command_line: STORM, ..hypervisor("storm-races", "races") },
     ]
 }
@@ -72,6 +77,16 @@ impl Environment {
     /// Whether the kernel makes all its checks here.
     pub fn is_whole(&self) -> bool {
         !self.command_line.split(' ').any(|word| word.starts_with("checks="))
+    }
+
+    /// Whether the kernel only counts the interrupts of a storm of them.
+    pub fn is_storm(&self) -> bool {
+        self.command_line.split(' ').any(|word| word == STORM)
+    }
+
+    /// Whether sites of the interrupt flag must hold the ROM's own code: that of the hypervisor is short enough.
+    pub fn is_inline(&self) -> bool {
+        self.hypervisor.is_some() && self.is_vmi && !self.command_line.split(' ').any(|word| word == CALLS)
     }
 
     /// What the tracing ROM writes to the debug port when `call` reaches it; `None` if the ROM has no such

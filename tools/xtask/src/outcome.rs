@@ -10,7 +10,7 @@ use crate::environment::{Beneath, Environment, Roms};
 use crate::kernel::{self, Kernel};
 use crate::matrix;
 use crate::parallel;
-use crate::protocol::Report;
+use crate::protocol::{Report, SiteRecord};
 use crate::qemu::{Run, Stop};
 use crate::toolchain::{Emulator, Toolchain};
 
@@ -102,6 +102,7 @@ impl Outcome {
             problems.extend(self.report.hypervisor.defects());
         }
         problems.extend(self.site_problem());
+        problems.extend(self.inline_problem());
         problems.extend(self.trace_problems());
         problems
     }
@@ -117,6 +118,24 @@ impl Outcome {
         });
         let (wrong, all) = (wrong.count(), self.report.sites.len());
         (wrong > 0).then(|| format!("{wrong} of {all} sites are not as the ROM's answers want them"))
+    }
+
+    /// Sites of the interrupt flag hold the ROM's own code where they must, and no other does.
+    fn inline_problem(&self) -> Option<String> {
+        const INLINE: [Call; 3] =
+            [Call::ENABLE_INTERRUPTS, Call::DISABLE_INTERRUPTS, Call::GET_INTERRUPT_MASK];
+        let is_called =
+            |site: &&SiteRecord| matches!(self.relocation_kind(site.call), Some("CALL_REL" | "JUMP_REL"));
+        let wrong = self.report.sites.iter().filter(is_called).filter(|site| {
+            let is_branch = matches!(site.after.first(), Some(0xE8 | 0xE9));
+            is_branch == (self.environment.is_inline() && INLINE.contains(&site.call))
+        });
+        let (wrong, all) = (wrong.count(), self.report.sites.len());
+        (wrong > 0).then(|| {
+            format!(
+                "{wrong} of {all} sites hold a call in place of the ROM's code, or that in place of a call"
+            )
+        })
     }
 
     /// What the debug port says about calls that should or should not go through the ROM.
@@ -232,10 +251,29 @@ pub mod tests {
         let answer = |kind| format!("{VMI}@call 30 {kind} - 2\n");
         for (name, log) in [("native", NATIVE), ("rom", &answer("CALL_REL")), ("rom", &answer("NONE"))] {
             let problems = outcome(name, &format!("{sites}{log}"), &[], Stop::PASSED).problems();
-            assert_eq!(problems, ["1 of 2 sites are not as the ROM's answers want them"]);
+            assert_eq!(problems[0], "1 of 2 sites are not as the ROM's answers want them");
         }
         let log = format!("{sites}{}", answer("NOP"));
         assert!(outcome("rom", &log, &[], Stop::PASSED).problems().is_empty());
+    }
+
+    #[test]
+    fn a_site_that_calls_where_it_should_hold_the_roms_code_is_a_problem() {
+        let log = |after: &str| {
+            format!("{VMI}@site 00100000 30 3e3e3e3e3e3e3efa {after}\n@call 30 CALL_REL 000cc200 1\n")
+        };
+        let (called, inline) = (log("e8000000008d7600"), log("36c60501fcc0ff00"));
+        for (name, log, is_good) in [
+            ("rom", &called, true),
+            ("rom", &inline, false),
+            ("hypervisor-calls", &called, true),
+            ("hypervisor-calls", &inline, false),
+            ("hypervisor", &called, false),
+            ("hypervisor", &inline, true),
+        ] {
+            let problem = outcome(name, log, &[], Stop::PASSED).inline_problem();
+            assert_eq!(problem.is_none(), is_good, "{name}: {problem:?}");
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
-//! Stores to pages that are not memory: the ROM, holes, and the registers of the local APIC.
+//! Stores to pages that are not memory: the ROM, holes, the registers of the local APIC, and the page that the ROM
+//! shares with the hypervisor.
 
 use crate::decode::{Instruction, Memory, Operation, Repeat, Segment, Source};
 use crate::fault::Fault;
 use crate::frame::{Frame, eflags};
 use crate::guest::Guest;
 use crate::host::Host;
-use crate::layout::LOCAL_APIC;
+use crate::layout::{LOCAL_APIC, SHARED, is_shared, shared};
 use crate::paging::{Access, Intent};
 use crate::physical::{self, Area};
 
@@ -114,6 +115,10 @@ impl<H: Host> Guest<H> {
     /// Stores to memory or to what is in its place. A store to the APIC that is not one of a whole register is
     /// lost, as the manual lets it be.
     fn store(&mut self, linear: u32, width: u8, value: u32) -> Result<(), Fault> {
+        if is_shared(linear) {
+            self.store_flag(linear, width, value);
+            return Ok(());
+        }
         let access = Access { intent: Intent::Write, privilege: self.privilege() };
         let translation = self.translate(linear, access)?;
         match physical::area(translation.physical) {
@@ -126,6 +131,17 @@ impl<H: Host> Guest<H> {
             }
             Some(Area::Hole) => Ok(()),
             _ => self.write_linear(linear, &value.to_le_bytes()[..width.into()], access.privilege),
+        }
+    }
+
+    /// Stores to the shared page, of which nothing but the virtual interrupt flag is the guest's to change.
+    fn store_flag(&mut self, linear: u32, width: u8, value: u32) {
+        const FLAG: u32 = eflags::INTERRUPT;
+        let written = u64::from(u32::MAX >> (32 - 8 * u32::from(width)));
+        let shift = 8 * (linear - SHARED - shared::FLAG);
+        let place = |bits: u64| bits.checked_shl(shift).unwrap_or(0) as u32;
+        if place(written) & FLAG != 0 {
+            self.vcpu.interrupt_flag = place(value.into()) & FLAG != 0;
         }
     }
 }

@@ -19,11 +19,6 @@ fn kernel(code: &[u8]) -> (Guest<FakeHost>, Option<Fault>) {
     (guest, fault)
 }
 
-/// How far EIP has gone.
-fn advanced(guest: &Guest<FakeHost>) -> u32 {
-    guest.vcpu.frame.eip - place::CODE
-}
-
 #[test]
 fn the_kernel_masks_and_unmasks_its_own_flag() {
     let (mut guest, fault) = kernel(&[0x3E, 0x3E, 0xFB, 0xFA]);

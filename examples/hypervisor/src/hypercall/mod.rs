@@ -18,7 +18,7 @@ use crate::decode::Segment;
 use crate::fault::Fault;
 use crate::guest::Guest;
 use crate::host::Host;
-use crate::layout::{HYPERCALL, HYPERCALL_DELIVER, HYPERCALL_INIT, HYPERCALL_IRET};
+use crate::layout::{HYPERCALL, HYPERCALL_INIT, HYPERCALL_IRET};
 use crate::port::StringPort;
 use crate::stop::Stop;
 use crate::vcpu::Mode;
@@ -74,10 +74,6 @@ impl<H: Host> Guest<H> {
         match number {
             HYPERCALL_INIT => {
                 self.vmi_init();
-                Ok(())
-            }
-            HYPERCALL_DELIVER => {
-                self.vcpu.interrupt_flag = true;
                 Ok(())
             }
             // The frame lies above the number.

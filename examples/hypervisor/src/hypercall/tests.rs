@@ -211,20 +211,6 @@ fn the_interrupt_flag_is_bit_9() {
 }
 
 #[test]
-fn an_interrupt_that_waits_is_delivered_inside_the_call() {
-    let mut guest = paravirtual();
-    raise_interrupt(&mut guest, 0x30);
-    guest.enter().unwrap();
-    assert!(guest.vcpu.interrupt_pending);
-    let eip = guest.vcpu.frame.eip;
-    hypercall(&mut guest, HYPERCALL_DELIVER, [0; 2]);
-    guest.enter().unwrap();
-    assert_eq!(guest.vcpu.frame.eip, handler(0x30));
-    let [return_to, _, flags, number] = stack(&guest);
-    assert_eq!((return_to, flags & 0x200, number), (eip, 0x200, HYPERCALL_DELIVER));
-}
-
-#[test]
 fn the_slow_return_goes_by_the_frame_above_the_number() {
     let mut guest = paravirtual();
     raise_interrupt(&mut guest, 0x30);

@@ -141,7 +141,10 @@ impl Machine {
             self.monitor.shared[(offset / 4) as usize] = value;
         }
         self.control.set(vcpu.cr0, vcpu.cr4);
-        match switch::run(&mut vcpu.frame, self.shadow.address()) {
+        let guarded = paging::SharedPage::guard(vcpu.has_masked_interrupt());
+        let left = switch::run(&mut vcpu.frame, self.shadow.address());
+        drop(guarded);
+        match left {
             Ok(address) => vcpu.fault_address = address,
             Err(NotTaken { vector, error_code }) => {
                 let what = "registers that the processor does not take: exception, error code";

@@ -2,13 +2,14 @@
 //!
 //! # Safety
 //!
-//! The tables are filled before they are used, and are not changed afterwards.
+//! The tables are filled before they are used, and are not changed afterwards, but for whether the guest may write to
+//! the shared page: that entry is changed while the processor uses neither it nor what it holds of it.
 #![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::arch::x86::__cpuid;
 
-use vmi_hypervisor::layout::VIRTUAL_TOP;
+use vmi_hypervisor::layout::{SHARED, VIRTUAL_TOP};
 
 use super::monitor;
 
@@ -175,5 +176,34 @@ pub unsafe fn protect() {
             protect = const CR0_WP,
             options(nostack),
         );
+    }
+}
+
+/// The page that the guest's ROM shares with the hypervisor, which is read-only for as long as this lives.
+pub struct SharedPage(());
+
+impl SharedPage {
+    /// Makes the page read-only, if `guards`. The processor notices when it loads CR3, on the way into the guest.
+    pub fn guard(guards: bool) -> Option<Self> {
+        guards.then(|| {
+            Self::change(|entry| entry & !entry::WRITABLE);
+            Self(())
+        })
+    }
+
+    fn change(change: impl FnOnce(u64) -> u64) {
+        // SAFETY: the address is that of the table, which lives for ever.
+        let table = unsafe { &raw mut MONITOR_TABLE.0 };
+        let entry = table.cast::<u64>().wrapping_add((SHARED >> 12) as usize % ENTRIES);
+        // SAFETY: the entry lies in the table, and the only processor is here.
+        let value = unsafe { entry.read_volatile() };
+        // SAFETY: as above. The hypervisor reaches the page by its place in the image, not by this entry.
+        unsafe { entry.write_volatile(change(value)) };
+    }
+}
+
+impl Drop for SharedPage {
+    fn drop(&mut self) {
+        Self::change(|entry| entry | entry::WRITABLE);
     }
 }

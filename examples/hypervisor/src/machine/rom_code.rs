@@ -2,8 +2,8 @@
 //!
 //! It runs in the guest's ring 1, at whatever linear address the guest has the ROM, and makes no use of its own
 //! place; what it shares with the hypervisor lies at a fixed linear address, in reach of the guest's stack
-//! segment. The interrupt flag is a word there: masking is one instruction, unmasking asks in addition whether
-//! something waits, and only then traps. Source: facts sheet, sections 5.2, 5.4, 5.7 and 8.2 to 8.6.
+//! segment. The interrupt flag is a word there, and masking and unmasking are one store each. While something waits
+//! that is masked, the hypervisor makes the word read-only: so the store that unmasks traps then, and only then. Source: facts sheet, sections 5.2, 5.4, 5.7 and 8.2 to 8.6.
 //!
 //! # Safety
 //!
@@ -17,10 +17,14 @@ use core::slice;
 
 use paravirt_vmi_abi::flags::InterruptMask;
 use paravirt_vmi_abi::{Call, RelocationInfo, RelocationKind};
-use vmi_hypervisor::layout::{HYPERCALL, HYPERCALL_DELIVER, HYPERCALL_INIT, HYPERCALL_IRET, SHARED, shared};
+use vmi_hypervisor::layout::{HYPERCALL, HYPERCALL_INIT, HYPERCALL_IRET, SHARED, shared};
 use vmi_hypervisor::rom::{CALL_LENGTH, CODE_OFFSET, Code, Windows};
 
-// Calls 29 to 32 change flags only (31 EAX too), and calls 29 to 34 use no segments but CS and SS. `lea` removes
+/// The byte of the flag's word that has the flag: the code stores to that one alone. All others are 0.
+const FLAG_BYTE: u32 = InterruptMask::IF.bits().trailing_zeros() / 8;
+
+// The first three of the interrupt flag's calls are one instruction with an absolute operand, so that a guest can have
+// them at its sites. Calls 29 to 32 change flags only (31 EAX too), and calls 29 to 34 use no segments but CS and SS. `lea` removes
 // the number from the stack and keeps the flags, which IN and OUT have to keep.
 global_asm!(
     r#"
@@ -36,30 +40,23 @@ rom_init:
     lea esp, [esp + 4]
     ret
 
-    # An interrupt that comes up after the first instruction finds the flag set, and is delivered at once.
+    # Where an interrupt waits, the store traps, and the interrupt is delivered behind it.
     .balign 16, 0xCC
     .globl rom_enable
 rom_enable:
-    or dword ptr ss:[{flag}], {interrupt_flag}
-    cmp dword ptr ss:[{pending}], 0
-    jne 2f
-    ret
-2:  push {deliver}
-    int {hypercall}
-    lea esp, [esp + 4]
+    mov byte ptr ss:[{flag_byte}], {enabled}
     ret
 
     .balign 16, 0xCC
     .globl rom_disable
 rom_disable:
-    and dword ptr ss:[{flag}], ~{interrupt_flag}
+    mov byte ptr ss:[{flag_byte}], 0
     ret
 
     .balign 16, 0xCC
     .globl rom_get_mask
 rom_get_mask:
     mov eax, ss:[{flag}]
-    and eax, {interrupt_flag}
     ret
 
     # guests pass whole EFLAGS images
@@ -68,7 +65,7 @@ rom_get_mask:
 rom_set_mask:
     test eax, {interrupt_flag}
     jnz rom_enable
-    and dword ptr ss:[{flag}], ~{interrupt_flag}
+    mov byte ptr ss:[{flag_byte}], 0
     ret
 
     # Reached by a call, the return address lies under the frame and has to go.
@@ -84,7 +81,7 @@ rom_iret_by_jump:
     jnz 3f
     test dword ptr [esp + 8], {interrupt_flag}
     jnz 3f
-    and dword ptr ss:[{flag}], ~{interrupt_flag}
+    mov byte ptr ss:[{flag_byte}], 0
     iretd
     # Back to where interrupts are enabled: because the frame says so, or because that is ring 3.
 3:  test dword ptr ss:[{flag}], {interrupt_flag}
@@ -98,7 +95,7 @@ rom_window:
     jne 4f
     .globl rom_window_asked
 rom_window_asked:
-    or dword ptr ss:[{flag}], {interrupt_flag}
+    mov byte ptr ss:[{flag_byte}], {enabled}
     .globl rom_window_flag
 rom_window_flag:
     iretd
@@ -141,10 +138,11 @@ rom_relocations:
     .popsection
     "#,
     init = const HYPERCALL_INIT,
-    deliver = const HYPERCALL_DELIVER,
     iret = const HYPERCALL_IRET,
     hypercall = const HYPERCALL,
     flag = const SHARED + shared::FLAG,
+    flag_byte = const SHARED + shared::FLAG + FLAG_BYTE,
+    enabled = const InterruptMask::IF.bits() >> (8 * FLAG_BYTE),
     pending = const SHARED + shared::PENDING,
     user_code = const SHARED + shared::USER_CODE,
     user_stack = const SHARED + shared::USER_STACK,

@@ -40,8 +40,8 @@ const STORM: [Bounds; 5] = [
 
 /// The figures that an environment must report.
 fn figures(environment: &Environment) -> Vec<Bounds> {
-    match environment.command_line {
-        environment::STORM => STORM.to_vec(),
+    match environment {
+        _ if environment.is_storm() => STORM.to_vec(),
         _ if environment.is_whole() => [&WHOLE[..], &SAMPLER].concat(),
         _ => SAMPLER.to_vec(),
     }
@@ -69,7 +69,7 @@ pub fn boots(toolchain: &Toolchain, roms: &mut Roms, package: Package) -> Result
             let result = forecast::compare(&kernel, &image, &outcome.report);
             findings.push(Finding::from_result(format!("{name} as vmi-audit foretells"), result));
         }
-        if outcome.environment.command_line != environment::STORM {
+        if !outcome.environment.is_storm() {
             let differences = source::differences(&outcome.report.sources, &sources);
             findings.push(Finding::new(format!("{name} the driver's source"), &differences));
         }

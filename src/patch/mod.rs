@@ -11,6 +11,9 @@
 //! the planned one, so a second pass is harmless, and a wrong linker script or a foreign patch is
 //! noticed. A failed commit puts the sites back. The patcher uses no site while it runs.
 //!
+//! Where the ROM's code for a call of the interrupt flag is one plain instruction, the sites of the call hold that in place
+//! of a call to it: see [`RelocationTable::with_inline_code`].
+//!
 //! The plan is made of a table, a closure and a [`TextWriter`], so all of it runs on the host:
 //!
 //! ```
@@ -18,7 +21,7 @@
 //! use paravirt_vmi::patch::{Plan, Relocation, RelocationTable, TextError, TextWriter};
 //! use paravirt_vmi::site::{NativeForm, SiteRecord, SiteTable};
 //!
-//! struct Text([u8; 5]); // a kernel of five bytes at address 0x1000
+//! struct Text([u8; 8]); // a kernel of eight bytes at address 0x1000
 //! impl TextWriter for Text {
 //!     fn read(&self, _address: u32, bytes: &mut [u8]) -> Result<(), TextError> {
 //!         Ok(bytes.copy_from_slice(&self.0))
@@ -30,7 +33,8 @@
 //! }
 //!
 //! let native = NativeForm::of(Call::DISABLE_INTERRUPTS);
-//! let mut text = Text([0x3e, 0x3e, 0x3e, 0x3e, 0xfa]); // cli
+//! let native_bytes = [0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0x3e, 0xfa]; // cli
+//! let mut text = Text(native_bytes);
 //! // its record at 0x2000 names the site 0x1000 bytes below
 //! let records = [SiteRecord { offset: (-0x1000).into(), call: native.call.number() as u8 }];
 //! let relocations = RelocationTable::query(0xc3000..0xc4000, |_| Relocation {
@@ -40,9 +44,9 @@
 //! let stubs = [0; Call::COUNT]; // no site calls one
 //! let plan = Plan::new(SiteTable::new(0x2000, &records, &stubs), relocations, &text).unwrap();
 //! unsafe { plan.commit(&mut text).unwrap() };
-//! assert_eq!(text.0, [0xe8, 0xfb, 0x20, 0x0c, 0x00]); // call 0xc3100
+//! assert_eq!(text.0[..5], [0xe8, 0xfb, 0x20, 0x0c, 0x00]); // call 0xc3100, and a filler behind it
 //! unsafe { plan.revert(&mut text).unwrap() };
-//! assert_eq!(text.0, [0x3e, 0x3e, 0x3e, 0x3e, 0xfa]); // cli
+//! assert_eq!(text.0, native_bytes);
 //! # Ok::<(), paravirt_vmi::patch::RelocationError>(())
 //! ```
 

@@ -209,6 +209,27 @@ fn a_status_that_has_been_cut_off_cannot_be_changed() {
 }
 
 #[test]
+fn code_of_a_call_lies_in_an_image_that_a_guest_takes_for_sound_where_its_relocation_leads() {
+    for generation in Generation::ALL {
+        let calls = [Call::ENABLE_INTERRUPTS, Call::DISABLE_INTERRUPTS];
+        let code = |call: Call| [0x36, 0xC6, 0x05, call.number() as u8, 0xC3];
+        let image =
+            calls.iter().fold(Image::new(generation), |image, call| image.with_code(*call, &code(*call)));
+        let rom = Rom::parse(image.bytes(), 0xC_8000).unwrap();
+        assert_eq!(rom.image().len(), image.bytes().len(), "{generation}: the image knows how long it is");
+        let units = image.bytes().len() as u16 / 512;
+        assert_eq!(image.pci().unwrap().image_length.get(), units, "{generation}");
+        for call in calls {
+            let offset = match generation.slot(call) {
+                Some(slot) => 32 * usize::from(slot.number),
+                None => image.relocation(call.number()).unwrap().offset as usize,
+            };
+            assert_eq!(image.bytes()[offset..][..5], code(call), "{generation}: {call}");
+        }
+    }
+}
+
+#[test]
 fn what_is_cut_off_has_no_value() {
     let image = Image::new(Generation::V3_0);
     for length in 0..image.bytes().len() {

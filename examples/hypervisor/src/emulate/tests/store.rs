@@ -3,7 +3,7 @@
 use super::*;
 use crate::device::apic::register;
 use crate::frame::eflags;
-use crate::layout::{LOCAL_APIC, ROM};
+use crate::layout::{LOCAL_APIC, ROM, SHARED, shared};
 
 /// The kernel's store; without paging the linear address is the physical one.
 fn store(code: &[u8], prepare: impl FnOnce(&mut Guest<FakeHost>)) -> Guest<FakeHost> {
@@ -97,4 +97,19 @@ fn a_store_outside_its_segment_faults() {
     guest.vcpu.frame.ds = 0;
     guest.vcpu.frame.ebx = ROM;
     assert_eq!(guest.emulate_store(), Err(Fault::general_protection(0)));
+}
+
+#[test]
+fn a_store_beside_the_virtual_flag_leaves_it_as_it_is() {
+    for offset in [0, 2, 3, shared::PENDING] {
+        for interrupt_flag in [false, true] {
+            // mov byte ptr [ebx], ch
+            let guest = store(&[0x88, 0x2B], |guest| {
+                guest.vcpu.interrupt_flag = interrupt_flag;
+                guest.vcpu.frame.ebx = SHARED + shared::FLAG + offset;
+                guest.vcpu.frame.ecx = 0;
+            });
+            assert_eq!(guest.vcpu.interrupt_flag, interrupt_flag, "offset {offset}");
+        }
+    }
 }

@@ -28,6 +28,8 @@ pub struct Job {
     pub rom: Option<PathBuf>,
     /// Where that ROM lies.
     pub place: Place,
+    /// Whether the kernel lets sites hold the ROM's own code.
+    pub inline: bool,
     /// Whether to write JSON.
     pub json: bool,
 }
@@ -48,6 +50,8 @@ and the call that replaces it. Checks every site record that the kernel has.
   --patched ROM             show calls and sites as they would be after patching for this ROM image
   --rom-address N           its physical address, hexadecimal; C3000 is the default
   --physical-offset N       where the kernel maps physical address 0, hexadecimal; C0000000 is the default
+  --calls                   for a kernel that calls the ROM also where the ROM's own code would fit at a site
+                            (boot::Options::inline is false)
   --json                    write JSON, see the README
 
 Exit status: 0 if nothing was found, 1 if something was (an instruction that is not allowed, a defect of a site,
@@ -59,7 +63,7 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
     let mut kernel = None;
     let (mut allow, mut rom) = (None, None);
     let (mut cpu, mut place, mut json) = (Cpu::default(), Place::default(), false);
-    let mut is_placed = false;
+    let (mut is_placed, mut inline) = (false, true);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Short('h') | Arg::Long("help") => return Ok(Request::Help),
@@ -77,16 +81,17 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
                 place.physical_offset = hexadecimal(&parser.value()?.string()?)?;
                 is_placed = true;
             }
+            Arg::Long("calls") => inline = false,
             Arg::Long("json") => json = true,
             Arg::Value(path) if kernel.is_none() => kernel = Some(path.into()),
             argument => return Err(argument.unexpected()),
         }
     }
     let kernel = kernel.ok_or("which kernel?")?;
-    if is_placed && rom.is_none() {
-        return Err("--rom-address and --physical-offset say nothing without --patched".into());
+    if (is_placed || !inline) && rom.is_none() {
+        return Err("--rom-address, --physical-offset and --calls say nothing without --patched".into());
     }
-    Ok(Request::Audit(Job { kernel, allow, cpu, rom, place, json }))
+    Ok(Request::Audit(Job { kernel, allow, cpu, rom, place, inline, json }))
 }
 
 fn hexadecimal(text: &str) -> Result<u32, String> {
@@ -109,6 +114,7 @@ mod tests {
             cpu: Cpu::I386,
             rom: None,
             place: Place { rom: 0xC3000, physical_offset: 0xC000_0000 },
+            inline: true,
             json: false,
         }
     }
@@ -127,10 +133,12 @@ mod tests {
             cpu: Cpu::I586,
             rom: Some("r".into()),
             place,
+            inline: false,
             json: true,
             ..job("k")
         };
-        let words = "--allow a --json k --cpu=586 --rom-address 0xcd000 --patched r --physical-offset 0";
+        let words =
+            "--allow a --json k --cpu=586 --rom-address 0xcd000 --patched r --physical-offset 0 --calls";
         assert_eq!(request(&words.split(' ').collect::<Vec<_>>()), Ok(Request::Audit(expected)));
     }
 
@@ -143,6 +151,7 @@ mod tests {
             (&["k", "--cpu", "z80"], "z80"),
             (&["k", "--patched", "r", "--rom-address", "here"], "here"),
             (&["k", "--rom-address", "c3000"], "--patched"),
+            (&["k", "--calls"], "--patched"),
             (&["k", "--allow"], "--allow"),
         ] {
             let error = request(words).unwrap_err();

@@ -70,7 +70,10 @@ fn run(job: &Job) -> Result<(String, bool), String> {
     let patched = match &job.rom {
         Some(path) => {
             let image = read(path)?;
-            Some(Patched::new(&kernel, &audit.sites, &image, job.place).map_err(|error| named(path, &error)))
+            Some(
+                Patched::new(&kernel, &audit.sites, &image, job.place, job.inline)
+                    .map_err(|error| named(path, &error)),
+            )
         }
         None => None,
     };

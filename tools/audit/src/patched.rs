@@ -80,12 +80,19 @@ impl fmt::Display for PatchError {
 impl std::error::Error for PatchError {}
 
 impl Patched {
-    /// Plans what the guest crate in `kernel` does when it finds the ROM `image` at `place`.
+    /// Plans what the guest crate in `kernel` does when it finds the ROM `image` at `place`; `inline` is what the kernel
+    /// has in `boot::Options`: whether sites may hold the ROM's own code.
     ///
     /// # Errors
     ///
     /// What would keep the kernel from being patched, and what cannot be foreseen.
-    pub fn new(kernel: &Kernel<'_>, sites: &Sites, image: &[u8], place: Place) -> Result<Self, PatchError> {
+    pub fn new(
+        kernel: &Kernel<'_>,
+        sites: &Sites,
+        image: &[u8],
+        place: Place,
+        inline: bool,
+    ) -> Result<Self, PatchError> {
         let rom = Rom::parse(image, place.rom).map_err(PatchError::Rom)?;
         let base = place.physical_offset.wrapping_add(place.rom);
         let (mut unknown, mut missing) = (None, None);
@@ -109,6 +116,9 @@ impl Patched {
         }
         let mut relocations = relocations.map_err(PatchError::Relocation)?;
         rom.bind_adapters(&mut relocations, bind);
+        if inline {
+            relocations = relocations.with_inline_code(base, rom.image());
+        }
         let (address, records) =
             kernel.records.map_or((0, &[][..]), |records| (records.address, records.bytes));
         let table = SiteTable::from_bytes(address, records, &sites.stubs).map_err(PatchError::Records)?;

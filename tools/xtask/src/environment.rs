@@ -86,7 +86,12 @@ impl Environment {
 
     /// Whether sites of the interrupt flag must hold the ROM's own code: that of the hypervisor is short enough.
     pub fn is_inline(&self) -> bool {
-        self.hypervisor.is_some() && self.is_vmi && !self.command_line.split(' ').any(|word| word == CALLS)
+        self.hypervisor.is_some() && self.is_vmi && !self.calls_only()
+    }
+
+    /// Whether the kernel calls its ROM everywhere.
+    pub fn calls_only(&self) -> bool {
+        self.command_line.split(' ').any(|word| word == CALLS)
     }
 
     /// What the tracing ROM writes to the debug port when `call` reaches it; `None` if the ROM has no such

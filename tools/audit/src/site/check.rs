@@ -146,7 +146,7 @@ impl Sites {
         let last = instructions.iter().rfind(|found| !is_filler(found));
         let comes_back = last.is_none_or(|last| last.flow_control() != FlowControl::Return);
         let jumps = site.form.call.info().relocations.contains(RelocationKinds::JUMP_REL);
-        let is_fall_through = site.form.kind == SiteKind::FALL_THROUGH;
+        let is_fall_through = site.form.kind == SiteKind::FallThrough;
         if self.sites[index].is_native && (comes_back != is_fall_through || comes_back == jumps) {
             self.defects.push(checked.defect(DefectKind::Flow));
         }

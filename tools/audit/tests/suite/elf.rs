@@ -147,8 +147,7 @@ impl Kernel {
             }
             let record = RECORDS + kernel.records.len() as u32;
             kernel.records.extend(address.wrapping_sub(record).to_le_bytes());
-            kernel.records.extend((call.number() as u16).to_le_bytes());
-            kernel.records.extend([form.length() as u8, form.kind.0]);
+            kernel.records.push(call.number() as u8);
             kernel.sites.push(address);
         }
         kernel

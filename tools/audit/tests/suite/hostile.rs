@@ -85,7 +85,7 @@ proptest! {
         let data = sample();
         let kernel = Parsed::parse(&data).unwrap();
         let sites = vmi_audit::site::Sites::new(&kernel, Cpu::I386);
-        let error = Patched::new(&kernel, &sites, &bytes, Place::default()).unwrap_err();
+        let error = Patched::new(&kernel, &sites, &bytes, Place::default(), true).unwrap_err();
         prop_assert!(error.to_string().starts_with("ROM at C3000: "));
     }
 }

@@ -1,12 +1,15 @@
 //! What can be wrong with sites: each defect is found, at the right record, and hides no other.
 
 use paravirt_vmi::abi::Call;
+use paravirt_vmi::site::SiteRecord;
 use vmi_audit::site::{Defect, DefectKind};
 
 use super::audit;
 use super::elf::{FUNCTION, Kernel, LABEL, TEXT};
 
 const CLI: Call = Call::DISABLE_INTERRUPTS;
+/// Bytes of a record.
+const RECORD: usize = size_of::<SiteRecord>();
 
 /// The defects of a kernel.
 fn defects(kernel: &Kernel) -> Vec<Defect> {
@@ -37,23 +40,23 @@ fn sound_sites_of_all_calls_have_no_defect_and_nothing_in_them_is_found() {
 #[test]
 fn every_bad_record_is_reported() {
     let mut kernel = Kernel::new([CLI; 6], |_| false);
-    kernel.records[8 + 4] = 74;
-    kernel.records[2 * 8 + 6] = 6;
-    kernel.records[4 * 8 + 7] = 2;
+    for (index, number) in [(1, 74), (2, 75), (4, 255)] {
+        kernel.records[index * RECORD + 4] = number;
+    }
     kernel.records.extend([1, 2, 3]);
     let found = defects(&kernel);
     let texts: Vec<_> = found.iter().map(|defect| defect.kind.to_string()).collect();
     assert_eq!(
         texts,
         [
-            "site record at 08000008: no call has the number 74",
-            "site record at 08000010: 6 bytes is not the length of a DisableInterrupts site",
-            "site record at 08000020: NO_RETURN is not the kind of a DisableInterrupts site",
-            "site record at 08000030: the section vmi_sites has 51 bytes, which is not a multiple of 8",
+            "site record at 08000005: no call has the number 74",
+            "site record at 0800000a: no call has the number 75",
+            "site record at 08000014: no call has the number 255",
+            "site record at 0800001e: the section vmi_sites has 33 bytes, which is not a multiple of 5",
         ]
     );
     let records: Vec<_> = found.iter().map(|defect| (defect.index, defect.record)).collect();
-    assert_eq!(records, [(1, 0x0800_0008), (2, 0x0800_0010), (4, 0x0800_0020), (6, 0x0800_0030)]);
+    assert_eq!(records, [(1, 0x0800_0005), (2, 0x0800_000A), (4, 0x0800_0014), (6, 0x0800_001E)]);
     // What no record names is looked at like everything else.
     audit(&kernel.elf().bytes(), "", |audit| {
         let found: Vec<_> = audit.open().map(|finding| finding.address).collect();
@@ -65,8 +68,8 @@ fn every_bad_record_is_reported() {
 fn a_site_with_other_bytes_is_no_site() {
     let mut kernel = Kernel::new([CLI; 3], |_| false);
     *byte(&mut kernel, 1, 0) = 0x90;
-    let expected = vec![0x3E, 0x3E, 0x3E, 0x3E, 0xFA];
-    let found = vec![0x90, 0x3E, 0x3E, 0x3E, 0xFA];
+    let expected = vec![0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0xFA];
+    let found = vec![0x90, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0x3E, 0xFA];
     let [defect] = &defects(&kernel)[..] else { panic!() };
     assert_eq!((defect.index, &defect.kind), (1, &DefectKind::NotNative { expected, found }));
     audit(&kernel.elf().bytes(), "", |audit| {
@@ -103,22 +106,23 @@ fn sites_that_overlap_are_both_named() {
     let mut kernel = Kernel::new([CLI, CLI, CLI], |_| false);
     // The second record names the last byte of the first site, then the third one the same site as the first.
     let [first, second, _] = kernel.sites[..] else { panic!() };
-    let offset = |record: u32, site: u32| site.wrapping_sub(0x0800_0000 + 8 * record).to_le_bytes();
-    kernel.records[8..12].copy_from_slice(&offset(1, first + 4));
-    kernel.records[16..20].copy_from_slice(&offset(2, first));
+    let offset =
+        |record: u32, site: u32| site.wrapping_sub(0x0800_0000 + RECORD as u32 * record).to_le_bytes();
+    kernel.records[RECORD..][..4].copy_from_slice(&offset(1, first + 7));
+    kernel.records[2 * RECORD..][..4].copy_from_slice(&offset(2, first));
     assert!(kinds(&kernel).contains(&(1, "overlap")) && kinds(&kernel).contains(&(2, "overlap")));
     // Side by side they are sound.
     let mut kernel = Kernel::new([CLI, CLI], |_| false);
     let start = (second - TEXT - 3) as usize;
     kernel.text.drain(start..start + 3);
-    kernel.records[8..12].copy_from_slice(&offset(1, second - 3));
+    kernel.records[RECORD..][..4].copy_from_slice(&offset(1, second - 3));
     kernel.sites.truncate(1);
     assert_eq!(kinds(&kernel), []);
 }
 
 #[test]
 fn branches_into_the_middle_of_a_site_are_found_and_others_are_none() {
-    for (target, is_bad) in [(-1, false), (0, false), (1, true), (4, true), (5, false)] {
+    for (target, is_bad) in [(-1, false), (0, false), (1, true), (7, true), (8, false)] {
         let mut kernel = Kernel::new([CLI; 2], |_| false);
         // In front of the second site: jz rel8
         let site = kernel.sites[0] as i32;
@@ -135,7 +139,7 @@ fn branches_into_the_middle_of_a_site_are_found_and_others_are_none() {
 #[test]
 fn a_symbol_in_the_middle_of_a_site_is_found() {
     let kernel = Kernel::new([CLI; 2], |_| false);
-    for (offset, is_bad) in [(0, false), (1, true), (4, true), (5, false)] {
+    for (offset, is_bad) in [(0, false), (1, true), (7, true), (8, false)] {
         let mut elf = kernel.elf();
         elf.symbol("label", kernel.sites[0] + offset, 0, LABEL, 1);
         let found = audit(&elf.bytes(), "", |audit| {

@@ -95,6 +95,7 @@ fn with_slots(change: impl FnOnce(&mut super::elf::Elf)) -> Result<Patched, Patc
         &Sites::new(&kernel, Cpu::I386),
         image.bytes(),
         Place { rom: 0xCD000, physical_offset: 0x100_0000 },
+        true,
     )
 }
 
@@ -129,7 +130,7 @@ fn slots_are_called_where_they_lie_and_adapters_where_the_kernel_has_them() {
     assert_eq!(of(Call::SET_LAZY_MODE), (RelocationKind::CALL_REL, 0x50_0006, 1));
     let site = &patched.sites[Call::DISABLE_INTERRUPTS.number() as usize];
     let displacement = (0x10C_D000 + 32 * slot).wrapping_sub(site.address + 5).to_le_bytes();
-    assert_eq!(site.planned.as_slice(), [&[0xE8][..], &displacement].concat());
+    assert_eq!(site.planned.as_slice()[..5], [&[0xE8][..], &displacement].concat());
     assert_eq!(patched.sites.len(), Call::COUNT);
 }
 

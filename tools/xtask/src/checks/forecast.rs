@@ -15,12 +15,13 @@ use crate::protocol::Report;
 /// The word by which the hypervisor wants IRET and SYSEXIT to be jumps.
 const JUMP: &str = "jump";
 
-/// Compares the forecast for the ROM `image` with what the kernel reports that it has done.
-pub fn compare(kernel: &Kernel, image: &[u8], report: &Report) -> Result<()> {
+/// Compares the forecast for the ROM `image` with what the kernel reports that it has done; `inline` says whether it lets
+/// sites hold the ROM's own code.
+pub fn compare(kernel: &Kernel, image: &[u8], inline: bool, report: &Report) -> Result<()> {
     let address = report.backend_value("rom").context("the kernel does not say where the ROM is")?;
     let place = Place { rom: u32::from_str_radix(address, 16)?, ..Place::default() };
     let parsed = kernel.parse()?;
-    let forecast = Patched::new(&parsed, &Sites::new(&parsed, Cpu::default()), image, place)?;
+    let forecast = Patched::new(&parsed, &Sites::new(&parsed, Cpu::default()), image, place, inline)?;
     ensure!(report.calls.len() == forecast.calls.len(), "{} calls reported", report.calls.len());
     for (found, expected) in report.calls.iter().zip(&forecast.calls) {
         let foretold =

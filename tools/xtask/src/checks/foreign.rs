@@ -245,7 +245,7 @@ mod tests {
     fn every_difference_is_a_complaint() {
         let set = |addresses: &[u32]| Some(addresses.iter().copied().collect::<BTreeSet<_>>());
         let complaint = |ours: Option<BTreeSet<u32>>, theirs: Option<BTreeSet<u32>>| {
-            super::complaint(ours.as_ref(), theirs.as_ref())
+            complaint(ours.as_ref(), theirs.as_ref())
         };
         assert_eq!(complaint(set(&[1, 2]), set(&[1, 2])), None);
         assert!(complaint(set(&[1, 2]), set(&[1])).unwrap().contains("only vmi-audit: [\"00000002\"]"));

@@ -14,7 +14,7 @@ use paravirt_vmi::irq;
 use vmi_hypervisor::rom::Leave;
 
 use super::masking::{keeps, registers};
-use super::tests;
+use super::{tests, wait_until};
 use crate::guest::{self, Kernel};
 use crate::monitor;
 use crate::sites::call_site;
@@ -35,9 +35,7 @@ fn halt() {
 /// Raises an interrupt from another thread as soon as the guest sleeps.
 fn wake_when_halted(line: monitor::Line) -> thread::JoinHandle<()> {
     thread::spawn(move || {
-        while monitor::HALTED.load(SeqCst) == 0 {
-            thread::yield_now();
-        }
+        wait_until(|| monitor::HALTED.load(SeqCst) != 0);
         thread::sleep(Duration::from_millis(5));
         line.raise();
     })
@@ -83,9 +81,7 @@ fn no_wake_up_is_lost_between_the_question_and_the_halt() {
     let waker = thread::spawn(move || {
         for round in 0..rounds {
             // One at a time, at no particular moment.
-            while guest::HANDLED.load(SeqCst) < round {
-                thread::yield_now();
-            }
+            wait_until(|| guest::HANDLED.load(SeqCst) >= round);
             line.raise();
         }
     });

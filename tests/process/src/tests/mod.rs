@@ -38,3 +38,18 @@ pub fn all() -> Vec<Test> {
     let name = |(name, test): &Test| (name.trim_start_matches("process::tests::"), *test);
     lists.into_iter().flatten().map(name).collect()
 }
+
+/// Waits for what the guest's thread does, in another one. It sleeps when that takes long, so that it does not take the
+/// processor from the guest.
+fn wait_until(condition: impl Fn() -> bool) {
+    for attempt in 0_u32.. {
+        if condition() {
+            return;
+        }
+        if attempt < 200 {
+            std::hint::spin_loop();
+        } else {
+            std::thread::sleep(std::time::Duration::from_micros(10));
+        }
+    }
+}

@@ -113,13 +113,22 @@ pub fn start_native() -> monitor::Line {
 }
 
 impl Kernel {
-    /// Finds the ROM and patches every site.
+    /// Finds the ROM and patches every site; those of the flag hold the ROM's own code.
     pub fn boot(leave: Leave) -> Self {
+        Self::boot_with(leave, true)
+    }
+
+    /// The same; `inline` says whether sites may hold the ROM's own code.
+    pub fn boot_with(leave: Leave, inline: bool) -> Self {
         let line = start_native();
         let window = Window::map(leave);
         monitor::insert(&window);
-        let options =
-            Options { enabled: true, physical_offset: window.physical_offset(), linear_mapping: None };
+        let options = Options {
+            enabled: true,
+            physical_offset: window.physical_offset(),
+            linear_mapping: None,
+            inline,
+        };
         let mut text = Text::default();
         // SAFETY: the window is mapped, interrupts are masked, and this is the only thread that uses sites. Ring 3 will do:
         // what needs another one is an exit.

@@ -2,7 +2,8 @@
 //!
 //! # Safety
 //!
-//! The shared page is mapped once, before anything else runs, and stays; its words are atomics. The window is written before
+//! The shared page is mapped once, before anything else runs, and stays; its words are atomics. The monitor has a
+//! mapping of its own, which can always be written. The window is written before
 //! anybody has its address. The writer writes to text within the bounds that the linker gives, through the address
 //! alone, and only while the page is writable.
 #![allow(unsafe_code)]
@@ -11,6 +12,7 @@ use std::io::{self, Error};
 use std::ops::Range;
 use std::ptr;
 use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::SeqCst;
 
 use paravirt_vmi::patch::{TextError, TextErrorReason, TextWriter};
 use paravirt_vmi::rom::WINDOW;
@@ -19,36 +21,60 @@ use vmi_hypervisor::rom::{Image, Leave};
 
 use crate::rom_code;
 
+/// Where the monitor has the shared page.
+static VIEW: AtomicU32 = AtomicU32::new(0);
+
 /// The page that the ROM and the monitor share.
 pub struct SharedPage;
 
 impl SharedPage {
-    /// Maps it.
+    /// Maps it, for the guest and for the monitor.
     ///
     /// # Errors
     ///
     /// If something lies there.
     pub fn map() -> io::Result<()> {
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
-        let at = map(ptr::without_provenance_mut(SHARED as usize), PAGE_SIZE as usize, flags)?;
+        // SAFETY: the name is a C string.
+        let file = unsafe { libc::memfd_create(c"vmi-shared-page".as_ptr(), libc::MFD_CLOEXEC) };
+        if file < 0 {
+            return Err(Error::last_os_error());
+        }
+        // SAFETY: the file is there, and nobody else's.
+        if unsafe { libc::ftruncate(file, PAGE_SIZE as libc::off_t) } != 0 {
+            return Err(Error::last_os_error());
+        }
+        let length = PAGE_SIZE as usize;
+        let here = ptr::without_provenance_mut(SHARED as usize);
+        let at = map(here, length, libc::MAP_SHARED | libc::MAP_FIXED_NOREPLACE, file)?;
         // A kernel that does not know the flag takes the address for a hint.
-        if at.addr() == SHARED as usize { Ok(()) } else { Err(Error::from_raw_os_error(libc::EEXIST)) }
+        if at.addr() != SHARED as usize {
+            return Err(Error::from_raw_os_error(libc::EEXIST));
+        }
+        let view = map(ptr::null_mut(), length, libc::MAP_SHARED, file)?;
+        VIEW.store(view.expose_provenance() as u32, SeqCst);
+        Ok(())
+    }
+
+    /// Makes it read-only for the guest, or not.
+    pub fn guard(guards: bool) {
+        let write = if guards { 0 } else { libc::PROT_WRITE };
+        protect(SHARED, PAGE_SIZE as usize, libc::PROT_READ | write).expect("the page is mapped");
     }
 
     /// The word at an offset.
     pub fn word(offset: u32) -> &'static AtomicU32 {
         assert!(offset < PAGE_SIZE && offset.is_multiple_of(4));
-        let word = ptr::with_exposed_provenance_mut((SHARED + offset) as usize);
+        let word = ptr::with_exposed_provenance_mut((VIEW.load(SeqCst) + offset) as usize);
         // SAFETY: the page is mapped for as long as the process runs, and used by nobody but as atomic words.
         unsafe { AtomicU32::from_ptr(word) }
     }
 }
 
 /// Maps memory that can be read and written.
-fn map(at: *mut libc::c_void, length: usize, flags: i32) -> io::Result<*mut libc::c_void> {
+fn map(at: *mut libc::c_void, length: usize, flags: i32, file: i32) -> io::Result<*mut libc::c_void> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     // SAFETY: the flags replace nothing that is mapped.
-    let at = unsafe { libc::mmap(at, length, protection, flags, -1, 0) };
+    let at = unsafe { libc::mmap(at, length, protection, flags, file, 0) };
     if at == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(at) }
 }
 
@@ -69,7 +95,7 @@ impl Window {
         let offset = (ROM - WINDOW.start) as usize;
         bytes[offset..][..image.bytes.len()].copy_from_slice(&image.bytes);
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let at = map(ptr::null_mut(), bytes.len(), flags).expect("there is room for a window");
+        let at = map(ptr::null_mut(), bytes.len(), flags, -1).expect("there is room for a window");
         // SAFETY: the mapping has this length, and nobody else knows of it.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), at.cast(), bytes.len()) };
         protect(at.expose_provenance() as u32, bytes.len(), libc::PROT_READ | libc::PROT_EXEC)
@@ -93,7 +119,8 @@ impl Window {
 fn protect(address: u32, length: usize, protection: i32) -> io::Result<()> {
     let start = address & !(PAGE_SIZE - 1);
     let length = (address - start) as usize + length;
-    // SAFETY: of the window and of text, whose pages stay readable and executable, or were not in use.
+    // SAFETY: of the window and of text, whose pages stay readable and executable, or were not in use; or of the shared
+    // page, to which the guest's stores may trap.
     match unsafe { libc::mprotect(ptr::with_exposed_provenance_mut(start as usize), length, protection) } {
         0 => Ok(()),
         _ => Err(Error::last_os_error()),

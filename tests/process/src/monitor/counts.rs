@@ -7,6 +7,8 @@ use vmi_hypervisor::decode::{MAXIMUM_LENGTH, decode};
 
 /// Hypercalls, by number.
 pub static HYPERCALLS: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
+/// Stores to the virtual flag that were carried out, since the page was read-only.
+pub static STORES: AtomicU32 = AtomicU32::new(0);
 /// Privileged instructions that were carried out.
 pub static TRAPS: AtomicU32 = AtomicU32::new(0);
 /// The last instruction that has faulted: its bytes, four in each word.
@@ -17,6 +19,8 @@ static LAST: [AtomicU32; 4] = [const { AtomicU32::new(0) }; 4];
 pub struct Exits {
     /// By hypercalls of the ROM.
     pub hypercalls: u32,
+    /// By stores to the virtual flag while an interrupt waits.
+    pub stores: u32,
     /// By privileged instructions.
     pub traps: u32,
 }
@@ -24,7 +28,7 @@ pub struct Exits {
 /// The number of exits so far.
 pub fn exits() -> Exits {
     let hypercalls = HYPERCALLS.iter().map(|count| count.load(SeqCst)).sum();
-    Exits { hypercalls, traps: TRAPS.load(SeqCst) }
+    Exits { hypercalls, stores: STORES.load(SeqCst), traps: TRAPS.load(SeqCst) }
 }
 
 /// The number of hypercalls with this number so far.

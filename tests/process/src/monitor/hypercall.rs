@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 
 use paravirt_vmi::abi::Call;
-use vmi_hypervisor::layout::{HYPERCALL_DELIVER, HYPERCALL_INIT, HYPERCALL_IRET};
+use vmi_hypervisor::layout::{HYPERCALL_INIT, HYPERCALL_IRET};
 
 use super::{DELIVERED, Frame, RAISED, deliver_if_enabled, set_flag, sleep};
 
@@ -59,8 +59,6 @@ pub fn carry_out(frame: &mut Frame, number: u32) {
             let [_, ebx, ecx, edx] = frame.registers();
             frame.set_registers([0, ebx, ecx, edx]);
         }
-        // What waits is delivered here, in the call, with the flag that the ROM has set.
-        HYPERCALL_DELIVER => deliver_if_enabled(frame),
         HYPERCALL_IRET => {
             let (eip, flags) = (frame.stack_word(1), frame.stack_word(3));
             frame.discard(4);

@@ -1,6 +1,7 @@
 //! The hypervisor's part: two signals of one thread, the guest's.
 //!
-//! SIGSEGV is an exit: a hypercall of the ROM, or a privileged instruction, which is carried out for the guest. SIGUSR1 is
+//! SIGSEGV is an exit: a hypercall of the ROM, a store to the virtual flag while an interrupt waits that is masked, or a
+//! privileged instruction, which is carried out for the guest. SIGUSR1 is
 //! an interrupt: it is delivered if the virtual flag is set, and waits else. Every interrupt has a number, its ticket, so
 //! that none can be lost or come twice without notice. Each exit is counted.
 //!
@@ -20,13 +21,13 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::SeqCst;
 
 use paravirt_vmi::abi::flags::InterruptMask;
-use vmi_hypervisor::decode::{MAXIMUM_LENGTH, Operation, decode};
-use vmi_hypervisor::layout::{HYPERCALL, shared};
+use vmi_hypervisor::decode::{MAXIMUM_LENGTH, Operation, Source, decode};
+use vmi_hypervisor::layout::{HYPERCALL, SHARED, is_shared, shared};
 use vmi_hypervisor::rom::Windows;
 
 use crate::machine::{SharedPage, Window};
 pub use counts::{Exits, exits, hypercalls, last_fault};
-use counts::{HYPERCALLS, TRAPS};
+use counts::{HYPERCALLS, STORES, TRAPS};
 use frame::{Frame, TRAP_FLAG};
 pub use hypercall::is_carried_out;
 
@@ -34,6 +35,8 @@ pub use hypercall::is_carried_out;
 pub const INTERRUPT_FLAG: u32 = InterruptMask::IF.bits();
 /// The exception that privileged instructions and closed gates raise.
 const GENERAL_PROTECTION: u32 = 13;
+/// The exception that a store to a read-only page raises.
+const PAGE_FAULT: u32 = 14;
 /// The signal that is an interrupt.
 const INTERRUPT: i32 = libc::SIGUSR1;
 
@@ -43,6 +46,8 @@ pub static RAISED: AtomicU32 = AtomicU32::new(0);
 pub static DELIVERED: AtomicU32 = AtomicU32::new(0);
 /// How often the guest was put back to the start of the ROM's window.
 pub static ROLLED_BACK: AtomicU32 = AtomicU32::new(0);
+/// Not 0 while the shared page is read-only.
+static GUARDED: AtomicU32 = AtomicU32::new(0);
 /// Not 0 while the guest sleeps.
 pub static HALTED: AtomicU32 = AtomicU32::new(0);
 
@@ -165,11 +170,16 @@ impl Line {
 }
 
 /// An exit.
-extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
+extern "C" fn on_fault(_: i32, information: *mut libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the kernel gives a handler its context.
     let mut frame = unsafe { Frame::new(context) };
+    // SAFETY: the kernel gives a handler its information.
+    let information = unsafe { &*information };
+    // SAFETY: the signal comes from a fault.
+    let address = unsafe { information.si_addr() }.addr() as u32;
     let eip = frame.eip();
-    if frame.exception() != GENERAL_PROTECTION {
+    let is_store = frame.exception() == PAGE_FAULT && is_shared(address) && GUARDED.load(SeqCst) != 0;
+    if frame.exception() != GENERAL_PROTECTION && !is_store {
         frame.give_up("a fault that is the guest's own");
     }
     let from = ptr::with_exposed_provenance::<u8>(eip as usize);
@@ -180,6 +190,14 @@ extern "C" fn on_fault(_: i32, _: *mut libc::siginfo_t, context: *mut libc::c_vo
     };
     let landing = LANDING.load(SeqCst);
     match instruction.operation {
+        Operation::Store { from: Source::Immediate(value), .. } if is_store => {
+            STORES.fetch_add(1, SeqCst);
+            frame.set_eip(eip + u32::from(instruction.length));
+            let image = value << (8 * (address - SHARED - shared::FLAG));
+            set_flag(image & INTERRUPT_FLAG != 0);
+            deliver_if_enabled(&mut frame);
+        }
+        _ if is_store => frame.give_up("another store to the flag than those of the ROM"),
         Operation::Int(HYPERCALL) if in_rom(eip) => {
             let number = frame.stack_word(0);
             HYPERCALLS[number as usize % HYPERCALLS.len()].fetch_add(1, SeqCst);
@@ -253,6 +271,10 @@ fn deliver_if_enabled(frame: &mut Frame) {
     }
     let waits = DELIVERED.load(SeqCst) != RAISED.load(SeqCst);
     SharedPage::word(shared::PENDING).store(waits.into(), SeqCst);
+    let guards = waits && !flag();
+    if GUARDED.swap(guards.into(), SeqCst) != u32::from(guards) {
+        SharedPage::guard(guards);
+    }
 }
 
 /// Whether an address is in the ROM.

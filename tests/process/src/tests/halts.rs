@@ -70,7 +70,7 @@ fn an_unpatched_halt_is_two_faults() {
     line.raise();
     halt();
     assert_eq!(guest::HANDLED.load(SeqCst), 1);
-    assert_eq!(monitor::exits(), monitor::Exits { hypercalls: 0, traps: 2 });
+    assert_eq!(monitor::exits(), monitor::Exits { hypercalls: 0, stores: 0, traps: 2 });
     assert_eq!(monitor::last_fault(), Some("hlt"));
 }
 

@@ -20,6 +20,8 @@ use crate::sites;
 tests![
     #[cfg(not(feature = "indirect"))]
     every_site_is_a_call_or_a_jump_into_the_rom,
+    #[cfg(not(feature = "indirect"))]
+    sites_of_the_flag_hold_the_roms_own_code,
     #[cfg(feature = "indirect")]
     no_text_is_written_and_every_site_goes_through_the_table,
     text_is_not_writable_before_or_behind,
@@ -44,7 +46,7 @@ fn target(address: u32, bytes: [u8; 5]) -> u32 {
 #[cfg(not(feature = "indirect"))]
 fn every_site_is_a_call_or_a_jump_into_the_rom() {
     for (leave, opcode) in [(Leave::ByCall, 0xE8), (Leave::ByJump, 0xE9)] {
-        let mut kernel = Kernel::boot(leave);
+        let mut kernel = Kernel::boot_with(leave, false);
         let rom = kernel.rom();
         for call in Call::all().filter(|call| *call != Call::SET_CALLBACKS) {
             let expected = if matches!(call, Call::IRET | Call::SYSEXIT) { opcode } else { 0xE8 };
@@ -62,6 +64,28 @@ fn every_site_is_a_call_or_a_jump_into_the_rom() {
     }
 }
 
+/// One instruction, with the displacement of the virtual flag, that also stands at the start of the ROM's code.
+#[cfg(not(feature = "indirect"))]
+fn sites_of_the_flag_hold_the_roms_own_code() {
+    let kernel = Kernel::boot(Leave::ByCall);
+    for (call, code) in [
+        (Call::ENABLE_INTERRUPTS, &[0x36, 0xC6, 0x05][..]),
+        (Call::DISABLE_INTERRUPTS, &[0x36, 0xC6, 0x05]),
+        (Call::GET_INTERRUPT_MASK, &[0x36, 0xA1]),
+    ] {
+        let mut site = [0; 8];
+        kernel.text.read(sites::site(call), &mut site).unwrap();
+        let of_rom = kernel.vmi.plan.relocation(call).branch_target().unwrap();
+        let start = std::ptr::with_exposed_provenance::<[u8; 8]>(of_rom as usize);
+        // SAFETY: the ROM's code, which nobody writes.
+        let of_rom = unsafe { start.read_unaligned() };
+        let padding = site.windows(code.len()).position(|window| window == code).unwrap();
+        assert!(site[..padding].iter().all(|byte| *byte == 0x36), "{call}: {site:02x?}");
+        assert_eq!(site[padding..], of_rom[..8 - padding], "{call}");
+    }
+    assert_eq!(bytes(&kernel, Call::SET_INTERRUPT_MASK)[0], 0xE8, "it is more than one instruction");
+}
+
 #[cfg(feature = "indirect")]
 fn no_text_is_written_and_every_site_goes_through_the_table() {
     // SAFETY: the guest crate's table, of which entries are read.
@@ -75,7 +99,7 @@ fn no_text_is_written_and_every_site_goes_through_the_table() {
     for call in Call::all() {
         let entry = &__paravirt_vmi_calls[call.number() as usize];
         // call or jmp dword ptr ss:[...]
-        let returns = NativeForm::of(call).kind == SiteKind::FALL_THROUGH;
+        let returns = NativeForm::of(call).kind == SiteKind::FallThrough;
         let branch = if returns { 0x15 } else { 0x25 };
         let found = bytes(&kernel, call);
         assert_eq!(found[..3], [0x36, 0xFF, branch], "{call}");

@@ -39,9 +39,15 @@ fn pointers_have_32_bits_and_this_is_ring_3() {
 }
 
 fn the_shared_page_is_where_the_rom_looks_for_it() {
-    let word = SharedPage::word(shared::FLAG);
-    assert_eq!(std::ptr::from_ref(word).addr(), SHARED as usize);
-    assert_eq!(word.load(SeqCst), 0);
+    // Nothing has been unmasked yet.
+    let words = [shared::FLAG, shared::PENDING, shared::USER_CODE];
+    for (number, offset) in (1..).zip(words) {
+        let of_guest = std::ptr::with_exposed_provenance::<u32>((SHARED + offset) as usize);
+        SharedPage::word(offset).store(number, SeqCst);
+        // SAFETY: the page is mapped.
+        assert_eq!(unsafe { of_guest.read_volatile() }, number);
+        SharedPage::word(offset).store(0, SeqCst);
+    }
 }
 
 fn the_rom_in_the_window_is_found_and_initialised_once() {
@@ -50,7 +56,11 @@ fn the_rom_in_the_window_is_found_and_initialised_once() {
     assert_eq!(kernel.vmi.rom.product(), Some(c"VMI 3.0 hypervisor"));
     assert_eq!(kernel.vmi.kernel_ring, 3);
     assert_eq!(monitor::hypercalls(HYPERCALL_INIT), 1);
-    assert_eq!(monitor::exits(), monitor::Exits { hypercalls: 1, traps: 0 }, "relocations need no exit");
+    assert_eq!(
+        monitor::exits(),
+        monitor::Exits { hypercalls: 1, stores: 0, traps: 0 },
+        "relocations need no exit"
+    );
     let entry = kernel.options.physical_offset.wrapping_add(ROM + ROM_INIT_OFFSET);
     assert!(kernel.rom().contains(&entry));
 }
@@ -60,7 +70,12 @@ fn a_kernel_that_is_told_to_stay_native_leaves_the_rom_alone() {
     let window = Window::map(Leave::ByCall);
     monitor::insert(&window);
     let mut text = Text::default();
-    let options = Options { enabled: false, physical_offset: window.physical_offset(), linear_mapping: None };
+    let options = Options {
+        enabled: false,
+        physical_offset: window.physical_offset(),
+        linear_mapping: None,
+        inline: true,
+    };
     // SAFETY: nothing is done.
     let backend = unsafe { boot::activate(&options, &mut text) };
     assert!(matches!(backend, Ok(Backend::Native(NativeReason::Disabled))));

@@ -43,7 +43,7 @@ fn the_flag_that_a_site_reads_is_the_real_one() {
     // The virtual flag is clear.
     assert!(!monitor::flag());
     assert!(irq::is_enabled());
-    assert_eq!(monitor::exits(), Exits { hypercalls: 0, traps: 0 });
+    assert_eq!(monitor::exits(), Exits { hypercalls: 0, stores: 0, traps: 0 });
 }
 
 fn a_site_for_the_time_stamp_reads_it() {
@@ -73,7 +73,7 @@ fn masking_is_a_fault_for_each_instruction() {
         guest::enable();
         assert!(monitor::flag());
         assert_eq!(monitor::last_fault(), Some("sti"));
-        assert_eq!(monitor::exits(), Exits { hypercalls: 0, traps: 1 + 2 * round });
+        assert_eq!(monitor::exits(), Exits { hypercalls: 0, stores: 0, traps: 1 + 2 * round });
     }
 }
 

@@ -161,8 +161,9 @@ cargo xtask test [--only TEXT] [--no-install]
 
 Formatting, lints, tests on the host and as 32-bit processes, patched sites executed in such a process,
 documentation, the libraries with the oldest compiler that they promise to build with, their public
-interface, builds for i386, checks of machine code, boots in QEMU with good and with bad ROMs, and a
-hostile guest under the hypervisor in QEMU and in Bochs. Fails if any of them does.
+interface, builds for i386, audits of kernels (ours, one with planted instructions, damaged ones, and GNU
+Mach beside `objdump`), checks of machine code, boots in QEMU with good and with bad ROMs, and a hostile
+guest under the hypervisor in QEMU and in Bochs. Fails if any of them does.
 
   --only TEXT   only the steps with TEXT in their names
   --no-install  fail when a tool is missing";

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 
+use paravirt_vmi::site::NativeCode;
+
 use crate::audit::{Audit, Finding, Status, What};
 use crate::disassembly;
 use crate::map::Content;
@@ -93,7 +95,7 @@ fn summary(audit: &Audit<'_>) -> String {
     let (kernel, counts) = (audit.kernel, &audit.counts);
     row("instructions outside sites", counts.instructions.to_string());
     row("bytes of code", audit.map.bytes(Content::Code).to_string());
-    row("bytes of data among them", audit.map.bytes(Content::Data).to_string());
+    row("bytes of data, not decoded", audit.map.bytes(Content::Data).to_string());
     let unclassified = audit.map.bytes(Content::Unclassified);
     row("bytes that no symbol classifies", unclassified.to_string());
     row("... of these, filling", counts.filling.to_string());
@@ -129,6 +131,9 @@ fn summary(audit: &Audit<'_>) -> String {
 /// Where the native stubs are known from.
 fn stubs(audit: &Audit<'_>) -> &'static str {
     match audit.kernel.stubs {
+        _ if !audit.sites.sites.iter().any(|checked| checked.site.form.code == NativeCode::Stub) => {
+            "not used"
+        }
         Some(_) => "from the kernel's table",
         None if audit.sites.stubs.iter().any(|stub| *stub != 0) => "inferred from the sites",
         None => "unknown",

@@ -29,7 +29,7 @@ impl Flags {
         Self {
             zero: value == 0,
             sign: value & top(size) != 0,
-            parity: (value as u8).count_ones() % 2 == 0,
+            parity: (value as u8).count_ones().is_multiple_of(2),
             ..Self::default()
         }
     }

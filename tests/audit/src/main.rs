@@ -15,6 +15,7 @@ mod entry;
 mod mem;
 
 use core::arch::{asm, global_asm};
+use core::hint;
 use core::panic::PanicInfo;
 
 use paravirt_vmi::irq;
@@ -68,10 +69,14 @@ unsafe extern "C" fn kernel_main(_magic: u32, _information: u32) -> ! {
         // SAFETY: as above.
         unsafe { planted_in_c(MASKED) };
     });
-    loop {}
+    loop {
+        hint::spin_loop();
+    }
 }
 
 #[panic_handler]
 fn panic(_: &PanicInfo<'_>) -> ! {
-    loop {}
+    loop {
+        hint::spin_loop();
+    }
 }

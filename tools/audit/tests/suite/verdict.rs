@@ -75,6 +75,8 @@ fn every_section_with_instructions_is_looked_at() {
     audit(&elf.bytes(), "section .text -- a", |audit| {
         let found: Vec<_> = audit.open().map(|finding| audit.kernel.place(finding.address)).collect();
         assert_eq!(found, [".init"]);
+        // The end of the first one has been looked at too.
+        assert_eq!(audit.counts.undecodable, 2);
     });
 }
 

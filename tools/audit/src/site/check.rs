@@ -47,11 +47,6 @@ impl Checked {
         let site = Some((self.site.address, self.site.form.call));
         Defect { index: self.index, record: self.record, site, kind }
     }
-
-    /// Whether an address lies in the middle of the site.
-    fn has_inside(&self, address: u32) -> bool {
-        self.site.address < address && self.site.range().contains(&address)
-    }
 }
 
 impl Sites {
@@ -147,7 +142,7 @@ impl Sites {
         let comes_back = last.is_none_or(|last| last.flow_control() != FlowControl::Return);
         let jumps = site.form.call.info().relocations.contains(RelocationKinds::JUMP_REL);
         let is_fall_through = site.form.kind == SiteKind::FallThrough;
-        if self.sites[index].is_native && (comes_back != is_fall_through || comes_back == jumps) {
+        if comes_back != is_fall_through || comes_back == jumps {
             self.defects.push(checked.defect(DefectKind::Flow));
         }
     }
@@ -180,7 +175,7 @@ impl Sites {
     /// The site in the middle of which an address lies.
     fn around(&self, address: u32) -> Option<&Checked> {
         let index = self.sites.partition_point(|checked| checked.site.address < address).checked_sub(1)?;
-        Some(&self.sites[index]).filter(|checked| checked.has_inside(address))
+        Some(&self.sites[index]).filter(|checked| checked.site.range().contains(&address))
     }
 
     /// Says that the instruction at `from` branches to `target`, and remembers if that is the middle of a site.

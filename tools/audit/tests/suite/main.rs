@@ -1,5 +1,6 @@
 //! Audits of kernels that were made for the purpose.
 
+mod command;
 mod elf;
 mod hostile;
 mod large;

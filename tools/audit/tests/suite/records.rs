@@ -102,6 +102,15 @@ fn padding_must_be_code_of_the_chosen_processor() {
 }
 
 #[test]
+fn where_the_code_comes_back_no_jump_may_stand() {
+    let mut kernel = Kernel::new([Call::IRET, Call::SYSEXIT, CLI], |_| false);
+    // cli where there should be iretd; iretd where there should be cli
+    *byte(&mut kernel, 0, 0) = 0xFA;
+    *byte(&mut kernel, 2, 4) = 0xCF;
+    assert_eq!(kinds(&kernel), [(0, "not-native"), (0, "flow"), (2, "not-native"), (2, "flow")]);
+}
+
+#[test]
 fn sites_that_overlap_are_both_named() {
     let mut kernel = Kernel::new([CLI, CLI, CLI], |_| false);
     // The second record names the last byte of the first site, then the third one the same site as the first.

@@ -114,15 +114,19 @@ mod tests {
         found
     }
 
+    /// The addresses of a site, as they are.
+    fn site(addresses: Range<u32>) -> Range<u32> {
+        addresses
+    }
+
     #[test]
     fn only_what_lies_outside_the_sites_is_found() {
         let bytes = [0xFA, 0x3E, 0x3E, 0x3E, 0x3E, 0xFA, 0xFB];
         assert_eq!(found(&bytes, &[], &[]), ["100 cli", "101 cli", "106 sti"]);
-        let site = || 101..106;
-        assert_eq!(found(&bytes, &[site()], &[]), ["100 cli", "106 sti"]);
-        assert_eq!(found(&bytes, &[site()], &[101, 105]), ["100 cli", "106 sti"]);
-        assert_eq!(found(&bytes, &[100..106, site()], &[]), ["106 sti"]);
-        assert!(found(&bytes[1..6], &[100..105], &[]).is_empty());
+        assert_eq!(found(&bytes, &[site(101..106)], &[]), ["100 cli", "106 sti"]);
+        assert_eq!(found(&bytes, &[site(101..106)], &[101, 105]), ["100 cli", "106 sti"]);
+        assert_eq!(found(&bytes, &[site(100..106), site(101..106)], &[]), ["106 sti"]);
+        assert!(found(&bytes[1..6], &[site(100..105)], &[]).is_empty());
         assert_eq!(found(&bytes, &[100..101, 106..107], &[]), ["101 cli"]);
     }
 
@@ -130,7 +134,7 @@ mod tests {
     fn no_instruction_reaches_into_a_site() {
         // Decoded without a break, `mov eax, imm32` would swallow the site.
         let bytes = [0xB8, 0xFA, 0x90, 0x90, 0x90, 0xFB];
-        assert_eq!(found(&bytes, &[101..105], &[]), ["100 (bad)", "105 sti"]);
+        assert_eq!(found(&bytes, &[site(101..105)], &[]), ["100 (bad)", "105 sti"]);
     }
 
     #[test]

@@ -152,6 +152,7 @@ fn a_symbol_in_the_middle_of_a_site_is_found() {
         let mut elf = kernel.elf();
         elf.symbol("label", kernel.sites[0] + offset, 0, LABEL, 1);
         let found = audit(&elf.bytes(), "", |audit| {
+            assert_eq!(audit.is_clean(), !is_bad);
             audit.sites.defects.iter().map(|defect| defect.kind.name()).collect::<Vec<_>>()
         });
         assert_eq!(found, if is_bad { vec!["symbol-into"] } else { vec![] }, "{offset}");

@@ -88,9 +88,8 @@ impl<'a> Cpu<'a> {
     /// Carries out the instruction, and returns where the next one is.
     fn execute(&mut self) -> Result<u32, AskCause> {
         let instruction = self.instruction;
-        let is_repeated = instruction.has_rep_prefix() || instruction.has_repne_prefix();
-        let segment = instruction.segment_prefix();
-        if is_repeated || instruction.has_lock_prefix() || matches!(segment, Register::FS | Register::GS) {
+        // A prefix that repeats changes nothing in what is followed: no string instruction is.
+        if matches!(instruction.segment_prefix(), Register::FS | Register::GS) {
             return Err(AskCause::NotFollowed);
         }
         let next = instruction.next_ip32();

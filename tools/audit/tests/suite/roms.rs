@@ -41,6 +41,8 @@ fn registers_are_kept_by_push_and_pop_and_ports_are_written_for_nothing() {
     // push ebx; mov bl, 7; mov bh, bl; xchg eax, ebx; out 0xe9, al; mov edx, eax; pop ebx; xor eax, eax; ret
     let code = [0x53, 0xB3, 0x07, 0x88, 0xDF, 0x93, 0xE6, 0xE9, 0x89, 0xC2, 0x5B, 0x31, 0xC0, 0xC3];
     assert_eq!(answer(&code, 0), Ok((7, 0)));
+    // mov edx, 4; rep ret
+    assert_eq!(answer(&[0xBA, 4, 0, 0, 0, 0xF3, 0xC3], 6), Ok((4, 6)));
     // pushad; mov edx, 1; popad; pushfd; pop eax; mov edx, 3; ret
     let code = [0x60, 0xBA, 1, 0, 0, 0, 0x61, 0x9C, 0x58, 0xBA, 3, 0, 0, 0, 0xC3];
     assert_eq!(answer(&code, 9), Ok((3, 0x202)));

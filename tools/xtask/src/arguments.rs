@@ -58,10 +58,10 @@ const SETUP: &str = "\
 cargo xtask setup [--no-install]
 
 Finds a Rust compiler with `core` for i586-unknown-linux-gnu, a C compiler that links 32-bit
-programs, QEMU, and what only `test` uses: Bochs with GRUB, a static 32-bit C library, and the oldest
-compiler that the libraries build with. What is missing is downloaded as Debian packages and unpacked,
-without root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else ~/.cache/paravirt-vmi.
-Nothing is installed into the system. The kernel has to run 32-bit programs.
+programs, QEMU, and what only `test` uses: Bochs with GRUB, a static 32-bit C library, a kernel of others
+to audit, and the oldest compiler that the libraries build with. What is missing is downloaded as Debian
+packages and unpacked, without root, in $PARAVIRT_VMI_CACHE, else $XDG_CACHE_HOME/paravirt-vmi, else
+~/.cache/paravirt-vmi. Nothing is installed into the system. The kernel has to run 32-bit programs.
 
   --no-install  fail when something is missing";
 

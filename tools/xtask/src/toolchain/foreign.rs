@@ -19,15 +19,20 @@ const KERNEL: &str = "root/boot/gnumach-1.8-486-dbg.gz";
 /// How long it is at most, unpacked.
 const LENGTH_MAX: u64 = 1 << 26;
 
-/// The kernel's ELF file, in `directory`.
-pub fn kernel(install: Install, directory: &Path) -> Result<PathBuf> {
+/// The kernel, packed, in the cache directory, where it is put if need be.
+pub fn find(install: Install) -> Result<PathBuf> {
     let is_sound = |path: &Path| path.join(KERNEL).exists();
     let installation = match debian::find(INSTALLATION, is_sound)? {
         Some(found) => found,
         None if install == Install::Refused => bail!("there is no {PACKAGE} here: run `cargo xtask setup`"),
         None => debian::install_i386(INSTALLATION, is_sound, "GNU Mach", PACKAGE)?,
     };
-    let packed = installation.join(KERNEL);
+    Ok(installation.join(KERNEL))
+}
+
+/// The kernel's ELF file, in `directory`.
+pub fn kernel(install: Install, directory: &Path) -> Result<PathBuf> {
+    let packed = find(install)?;
     let file = File::open(&packed).with_context(|| format!("cannot open {}", packed.display()))?;
     let mut bytes = Vec::new();
     GzDecoder::new(BufReader::new(file)).take(LENGTH_MAX).read_to_end(&mut bytes)?;

@@ -63,6 +63,7 @@ pub fn setup(install: Install) -> Result<()> {
     println!("C         {}", linker::describe()?);
     println!("emulator  {}", toolchain.emulator.describe());
     println!("another   {}", Bochs::find(install)?.describe()?);
+    println!("a kernel  GNU Mach: {}", foreign::find(install)?.display());
     let (version, _) = packages::libraries()?;
     println!("oldest    {}", OldestCompiler::find(&version, install)?.describe());
     println!("32 bits   {}", CLibrary::find(install)?.describe());

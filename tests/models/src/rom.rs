@@ -8,7 +8,7 @@ use loom::sync::atomic::Ordering::Relaxed;
 use paravirt_vmi_abi::flags::InterruptMask;
 
 use crate::kernel::handle;
-use crate::machine::{Breakage, Frame, Machine, State, place};
+use crate::machine::{Frame, Machine, State, place};
 
 const IF: u32 = InterruptMask::IF.bits();
 

@@ -106,7 +106,7 @@ fn where_the_code_comes_back_no_jump_may_stand() {
     let mut kernel = Kernel::new([Call::IRET, Call::SYSEXIT, CLI], |_| false);
     // cli where there should be iretd; iretd where there should be cli
     *byte(&mut kernel, 0, 0) = 0xFA;
-    *byte(&mut kernel, 2, 4) = 0xCF;
+    *byte(&mut kernel, 2, 7) = 0xCF;
     assert_eq!(kinds(&kernel), [(0, "not-native"), (0, "flow"), (2, "not-native"), (2, "flow")]);
 }
 

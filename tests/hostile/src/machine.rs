@@ -23,6 +23,18 @@ pub fn write(address: u32, value: u32) {
     unsafe { asm!("mov [{}], {}", in(reg) address, in(reg) value, options(nostack)) };
 }
 
+/// Writes a word at a linear address by an instruction that reads it as well.
+pub fn exchange(address: u32, value: u32) {
+    // SAFETY: see the module.
+    unsafe { asm!("xchg [{}], {}", in(reg) address, inout(reg) value => _, options(nostack)) };
+}
+
+/// Sets bits of a word at a linear address.
+pub fn set_bits(address: u32, value: u32) {
+    // SAFETY: see the module.
+    unsafe { asm!("or [{}], {}", in(reg) address, in(reg) value, options(nostack)) };
+}
+
 /// Copies words between linear addresses.
 pub fn copy(from: u32, to: u32, bytes: u32) {
     for offset in (0..bytes).step_by(4) {

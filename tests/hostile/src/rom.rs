@@ -17,6 +17,13 @@ const ATTEMPT: Attempt = Attempt {
     run: || Verdict::NoEffect(""),
 };
 
+/// The word of the shared page that says whether an interrupt waits.
+const PENDING: u32 = TOP + 4;
+/// The vector of the timer.
+const TIMER: u32 = 0x20;
+/// How often a word is read before nothing more is expected.
+const PATIENCE: u32 = 10_000_000;
+
 /// Where the hypervisor's ROM lies.
 const ROM: u32 = 0xC_C000;
 
@@ -68,6 +75,39 @@ pub const ATTEMPTS: &[Attempt] = &[
                 irq::disable();
             }
             Verdict::NoEffect("the calls come back, and the program goes on")
+        },
+        ..ATTEMPT
+    },
+    Attempt {
+        name: "flag-garbage-waiting",
+        what: "garbage in the shared page by several instructions, while an interrupt waits and the page is read-only",
+        run: || {
+            irq::disable();
+            world::start_timer();
+            let waits = trap::catch(|| (0..PATIENCE).any(|_| machine::read(PENDING) != 0));
+            if !matches!(waits, Ok(true)) {
+                return Verdict::NoEffect("there is no shared page");
+            }
+            let stores = [machine::write, machine::exchange, machine::set_bits];
+            for place in [TOP - 3, TOP, TOP + 2, PENDING, TOP + 0xFFC, TOP + 0xFFE] {
+                for store in stores {
+                    // All bits but the flag's, where the flag is.
+                    let result = trap::catch(|| store(place, 0xFFFF_FDFF));
+                    if result.is_err_and(|fault| fault.vector == TIMER) {
+                        return Verdict::Succeeded("an interrupt came while it was masked");
+                    }
+                }
+            }
+            irq::disable();
+            match trap::catch(|| {
+                world::unmask();
+                (0..PATIENCE).any(|_| machine::read(PENDING) == 1 << 31)
+            }) {
+                Err(fault) if fault.vector == TIMER => {
+                    Verdict::NoEffect("the interrupt comes when it is unmasked, and not before")
+                }
+                _ => Verdict::Succeeded("the interrupt is lost"),
+            }
         },
         ..ATTEMPT
     },

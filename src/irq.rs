@@ -191,7 +191,7 @@ pub fn without_interrupts<R>(f: impl FnOnce() -> R) -> R {
 /// ```
 #[must_use = "interrupts are unmasked again as soon as the guard is dropped"]
 pub struct Guard {
-    was_enabled: bool,
+    state: State,
     /// Nothing on the processor; the mock sees by it whether sections nest.
     section: arch::Section,
     /// Masking concerns the processor that runs this code, so the guard must not move to another.
@@ -209,26 +209,24 @@ impl Guard {
     #[inline]
     #[cfg_attr(not(target_arch = "x86"), track_caller)]
     pub unsafe fn new() -> Self {
-        let was_enabled = is_enabled();
+        let state = save();
         disable();
-        Self { was_enabled, section: arch::Section::begin(), not_send: PhantomData }
+        Self { state, section: arch::Section::begin(), not_send: PhantomData }
     }
 }
 
 impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
-        self.section.end(self.was_enabled);
-        if self.was_enabled {
-            // SAFETY: interrupts were unmasked when the guard was created, and by its contract
-            // every section that began later has ended.
-            unsafe { enable() };
-        }
+        self.section.end(self.state.is_enabled());
+        // SAFETY: unmasks interrupts only if they were unmasked when the guard was created, and by its contract
+        // every section that began later has ended.
+        unsafe { arch::call::enable_interrupts_if(self.state.0) };
     }
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Guard").field("was_enabled", &self.was_enabled).finish()
+        f.debug_struct("Guard").field("was_enabled", &self.state.is_enabled()).finish()
     }
 }

@@ -28,7 +28,7 @@ const ADDRESS: usize = 4;
 enum Eax {
     /// Nothing.
     Kept,
-    /// It is loaded: GetInterruptMask.
+    /// It is loaded, or its byte with bit 9 is: GetInterruptMask.
     Loaded,
     /// It is stored: SetInterruptMask.
     Stored,
@@ -36,7 +36,7 @@ enum Eax {
 
 /// The encodings, without the prefix that each may have: the bytes in front of the absolute address, the number
 /// of immediate bytes behind it, and what becomes of EAX.
-const ENCODINGS: [(&[u8], usize, Eax); 9] = [
+const ENCODINGS: [(&[u8], usize, Eax); 10] = [
     // mov byte [address], imm8
     (&[0xc6, 0x05], 1, Eax::Kept),
     // and byte [address], imm8
@@ -50,6 +50,8 @@ const ENCODINGS: [(&[u8], usize, Eax); 9] = [
     // mov eax, [address]
     (&[0xa1], 0, Eax::Loaded),
     (&[0x8b, 0x05], 0, Eax::Loaded),
+    // mov ah, [address]
+    (&[0x8a, 0x25], 0, Eax::Loaded),
     // mov [address], eax
     (&[0xa3], 0, Eax::Stored),
     (&[0x89, 0x05], 0, Eax::Stored),

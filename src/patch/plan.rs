@@ -136,11 +136,11 @@ impl<'a> Plan<'a> {
 
     /// The bytes at `site`, which are native or as planned.
     fn current(&self, site: &Site, text: &impl TextWriter) -> Result<SiteBytes, SiteError> {
-        let found = read(site, text)?;
-        if found == site.native() || found == self.planned(site) {
+        let (found, native) = (read(site, text)?, site.native());
+        if found == native || found == self.planned(site) {
             Ok(found)
         } else {
-            Err(SiteError::unexpected(site, site.native(), found))
+            Err(SiteError::unexpected(site, native, found))
         }
     }
 
@@ -224,7 +224,7 @@ pub fn check_native(sites: SiteTable<'_>, text: &impl TextWriter) -> Result<(), 
 
 /// The bytes at `site`.
 pub(super) fn read(site: &Site, text: &impl TextWriter) -> Result<SiteBytes, SiteError> {
-    let mut found = site.native();
+    let mut found = SiteBytes::of(site.form.call);
     text.read(site.address, found.as_mut_slice())?;
     Ok(found)
 }

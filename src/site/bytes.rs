@@ -19,17 +19,15 @@ pub struct SiteBytes {
 impl SiteBytes {
     /// The given bytes; longer runs than a site can have are cut off.
     pub(crate) fn new(bytes: &[u8]) -> Self {
-        let mut site = Self { bytes: [0; MAX_SITE_LENGTH], length: 0 };
-        for (to, from) in site.bytes.iter_mut().zip(bytes) {
-            *to = *from;
-            site.length += 1;
-        }
+        let length = bytes.len().min(MAX_SITE_LENGTH);
+        let mut site = Self { bytes: [0; MAX_SITE_LENGTH], length: length as u8 };
+        site.bytes[..length].copy_from_slice(&bytes[..length]);
         site
     }
 
     /// As many zeros as a site of `call` has bytes.
     pub(crate) fn of(call: Call) -> Self {
-        Self::new(&[0; MAX_SITE_LENGTH][..NativeForm::of(call).length()])
+        Self { bytes: [0; MAX_SITE_LENGTH], length: NativeForm::of(call).length() as u8 }
     }
 
     /// The bytes as a slice.

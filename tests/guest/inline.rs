@@ -46,7 +46,7 @@ fn instructions() -> Vec<(Vec<u8>, &'static [Call])> {
     const GET: [Call; 1] = [Call::GET_INTERRUPT_MASK];
     const SET: [Call; 1] = [Call::SET_INTERRUPT_MASK];
     let of = |opcode: &[u8], immediate: &[u8]| [opcode, &[0, 0, 0xc0, 0xff], immediate].concat();
-    let bare: [(_, &'static [Call]); 9] = [
+    let bare: [(_, &'static [Call]); 10] = [
         (of(&[0xc6, 0x05], &[2]), &FLAG),
         (of(&[0x80, 0x25], &[0xfd]), &FLAG),
         (of(&[0x80, 0x0d], &[2]), &FLAG),
@@ -54,6 +54,7 @@ fn instructions() -> Vec<(Vec<u8>, &'static [Call])> {
         (of(&[0x0f, 0xba, 0x35], &[9]), &FLAG),
         (of(&[0xa1], &[]), &GET),
         (of(&[0x8b, 0x05], &[]), &GET),
+        (of(&[0x8a, 0x25], &[]), &GET),
         (of(&[0xa3], &[]), &SET),
         (of(&[0x89, 0x05], &[]), &SET),
     ];

@@ -14,6 +14,7 @@ use paravirt_vmi::site::{MAX_SITE_LENGTH, Site};
 
 use crate::command_line::Options;
 use crate::paging::{LOW_MEMORY, UPPER_WINDOW};
+use crate::raw;
 use crate::report::figure;
 use crate::serial::line;
 use crate::text::{self, Hex};
@@ -78,8 +79,10 @@ pub unsafe fn activate(
         linear_mapping: Some(LOW_MEMORY),
         inline: options.inline,
     };
+    let start = raw::rdtsc();
     // SAFETY: passed on to the caller.
     let outcome = unsafe { boot::activate(&vmi_options, &mut text::writer()) };
+    let ticks = raw::rdtsc() - start;
     let vmi = match outcome {
         Ok(Backend::Native(reason)) => {
             line!("@backend native {reason}");
@@ -108,6 +111,8 @@ pub unsafe fn activate(
     }
     let activation = Activation { vmi, native_text, processors };
     report(&activation);
+    // Where the emulator counts instructions: those of the processor, the ROM's and the hypervisor's among them.
+    figure("boot.ticks", ticks as u32);
     activation
 }
 

@@ -47,6 +47,8 @@ pub enum Checks {
     Unpatched,
     /// The one with many interrupts and masked sections.
     Storm,
+    /// None: what masking costs is measured.
+    Bench,
 }
 
 /// What the command line asks for.
@@ -103,6 +105,7 @@ impl Options {
                     b"checks=clobbers" => options.checks = Checks::Clobbers,
                     b"checks=unpatched" => options.checks = Checks::Unpatched,
                     b"checks=storm" => options.checks = Checks::Storm,
+                    b"checks=bench" => options.checks = Checks::Bench,
                     b"end=reboot" => options.ending = Some(Ending::Reboot(RebootKind::HARD)),
                     b"end=reboot-soft" => options.ending = Some(Ending::Reboot(RebootKind::SOFT)),
                     b"end=shutdown" => options.ending = Some(Ending::Shutdown),

@@ -8,10 +8,11 @@
 //! @cell KEY=VALUE ... expected=RESULT found=RESULT
 //! @source FILE HASH
 //! @end PASSED FAILED
+//! @ticks FORM TIMES TICKS...
 //! @last NUMBER
 //! ```
 //!
-//! `@last` stands for all the checks in a run that ends with the call of that number.
+//! `@ticks` is what a form of masking took, `TIMES` times, in each round. `@last` stands for all the checks in a run that ends with the call of that number.
 
 use core::fmt;
 

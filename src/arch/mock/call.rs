@@ -212,3 +212,12 @@ macro_rules! mock_function {
     };
 }
 for_each_function!(mock_function);
+
+/// EnableInterrupts, which is left out if bit 9 of `mask` is clear.
+#[track_caller]
+pub(crate) unsafe fn enable_interrupts_if(mask: u32) {
+    if mask & INTERRUPT_FLAG != 0 {
+        // SAFETY: passed on to the caller.
+        unsafe { enable_interrupts() };
+    }
+}

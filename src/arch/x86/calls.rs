@@ -18,6 +18,8 @@
 
 use core::arch::asm;
 
+use paravirt_vmi_abi::flags::InterruptMask;
+
 /// A function that consists of one site.
 macro_rules! site_function {
     // the linear address of the TSS in ECX, which 3.0 does not look at: 13.x has it as its first argument
@@ -192,3 +194,23 @@ macro_rules! site_function {
     };
 }
 for_each_function!(site_function);
+
+/// The site of EnableInterrupts, which is left out if bit 9 of `mask` is clear.
+///
+/// The branch stands here and not in Rust, where a compiler may put the site out of the way, with a jump there and a
+/// jump back: most sections end with interrupts unmasked.
+#[inline(always)]
+pub(crate) unsafe fn enable_interrupts_if(mask: u32) {
+    // SAFETY: the operands are those of the row, and the test changes flags alone; see the module.
+    unsafe {
+        asm!(
+            "test {mask:h}, {bit}",
+            "jz 772f",
+            crate::__site!(ENABLE_INTERRUPTS),
+            "772:",
+            mask = in(reg_abcd) mask,
+            // of the second byte
+            bit = const InterruptMask::IF.bits() >> 8,
+        );
+    }
+}

@@ -12,6 +12,10 @@ use core::ptr;
 
 use crate::patch::{TextError, TextErrorReason, TextWriter};
 
+/// Four bytes at any address, which the processor reads and writes at once.
+#[repr(C, packed)]
+struct Word(u32);
+
 /// Writes text by plain stores, for a kernel that patches before its text becomes read-only.
 #[derive(Debug)]
 pub struct DirectWriter {
@@ -41,21 +45,41 @@ impl DirectWriter {
 impl TextWriter for DirectWriter {
     fn read(&self, address: u32, bytes: &mut [u8]) -> Result<(), TextError> {
         self.check(address, bytes.len())?;
-        for (from, to) in (address..).zip(bytes) {
-            // SAFETY: the address is inside the range that `new` was given, which is readable.
-            // Volatile, because the bytes are code that changes behind the compiler's back.
-            *to = unsafe { ptr::with_exposed_provenance::<u8>(from as usize).read_volatile() };
+        let mut from = ptr::with_exposed_provenance::<Word>(address as usize);
+        let mut words = bytes.chunks_exact_mut(size_of::<Word>());
+        for to in &mut words {
+            // SAFETY: the address is inside the range that `new` was given, which is readable, and a word needs no
+            // alignment. Volatile, because the bytes are code that changes behind the compiler's back.
+            let word = unsafe { from.read_volatile() };
+            to.copy_from_slice(&word.0.to_le_bytes());
+            from = from.wrapping_add(1);
+        }
+        let mut from = from.cast::<u8>();
+        for to in words.into_remainder() {
+            // SAFETY: as above.
+            *to = unsafe { from.read_volatile() };
+            from = from.wrapping_add(1);
         }
         Ok(())
     }
 
     fn write(&mut self, address: u32, bytes: &[u8]) -> Result<(), TextError> {
         self.check(address, bytes.len())?;
-        for (to, from) in (address..).zip(bytes) {
-            let to = ptr::with_exposed_provenance_mut::<u8>(to as usize);
+        let mut to = ptr::with_exposed_provenance_mut::<Word>(address as usize);
+        let words = bytes.chunks_exact(size_of::<Word>());
+        let rest = words.remainder();
+        for from in words {
+            let word = Word(from.iter().rev().fold(0, |word, byte| word << 8 | u32::from(*byte)));
             // SAFETY: the address is inside the range that `new` was given, which is writable and
-            // not referred to.
+            // not referred to, and a word needs no alignment.
+            unsafe { to.write_volatile(word) };
+            to = to.wrapping_add(1);
+        }
+        let mut to = to.cast::<u8>();
+        for from in rest {
+            // SAFETY: as above.
             unsafe { to.write_volatile(*from) };
+            to = to.wrapping_add(1);
         }
         Ok(())
     }

@@ -84,7 +84,7 @@ fn mask(machine: &Machine) {
 /// GetInterruptMask.
 pub fn get_mask(machine: &Machine) -> u32 {
     enter(machine);
-    // mov eax, ss:[flag]
+    // mov ah, ss:[flag_byte]
     let state = instruction(machine);
     let mask = machine.flag().load(Relaxed);
     drop(state);

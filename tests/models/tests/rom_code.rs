@@ -22,7 +22,7 @@ const CLEAR: &str = "mov byte ptr ss:[{flag_byte}], 0";
 fn enabling_disabling_and_asking_are_one_instruction() {
     assert_eq!(instructions("rom_enable"), [SET, "ret"]);
     assert_eq!(instructions("rom_disable"), [CLEAR, "ret"]);
-    assert_eq!(instructions("rom_get_mask"), ["mov eax, ss:[{flag}]", "ret"]);
+    assert_eq!(instructions("rom_get_mask"), ["mov ah, ss:[{flag_byte}]", "ret"]);
     let set = ["test eax, {interrupt_flag}", "jnz rom_enable", CLEAR, "ret"];
     assert_eq!(instructions("rom_set_mask"), set);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Error, Parser, ValueExt as _};
 
+use crate::command::bench;
 use crate::command::boot::Selection;
 use crate::environment::UNPATCHED;
 use crate::fuzz::Target;
@@ -36,6 +37,8 @@ pub enum Request {
     Msrv(Install),
     /// To fuzz a target, or all of them, for some seconds each.
     Fuzz(Option<Target>, u64),
+    /// To measure.
+    Bench(bench::Selection, Install),
     /// To run all tests, or the steps with this in their names.
     Test(Option<String>, Install),
 }
@@ -45,6 +48,7 @@ cargo xtask COMMAND
 
   boot   build the kernel and the ROM, boot them in QEMU, show what the kernel found
   test   everything that must hold before a change is good
+  bench  measure masking, patching, sizes and booting beside others, and say which goals hold
   rom    build a ROM image and list it
   fuzz   look for ROMs, kernels and site records with which the guest crate breaks its promises
   bless  write the generated files anew
@@ -156,6 +160,26 @@ rust-src), or is unpacked from Debian's packages like the other tools, see `carg
 
   --no-install  fail when the compiler is missing";
 
+const BENCH: &str = "\
+cargo xtask bench [--only TEXT] [--output DIRECTORY] [--bless] [--no-install]
+
+Measures what masked sections and patching cost, beside others that do the same: in 32-bit processes on
+this machine's processor, and in QEMU, which counts instructions. Prints a table of ratios, with
+quartiles and with what is wanted of each, and writes it as table.md and plot.svg. A goal that does not
+hold is reported, and is no failure. Fails if activating the example kernel takes over a tenth more
+instructions than docs/bench/boot.txt says.
+
+  sections  a masked section: the ROM's code at the sites, by hand, calls, indirect calls, traps
+  patching  planning and committing 10 to 1,000,000 sites; keys of the crate static-keys
+  kernel    instructions natively, beside cli and sti by hand, and on the hypervisor, patched or not
+  sizes     bytes of text and records by section, in several styles
+  boot      instructions of activation
+
+  --only TEXT         only the parts with TEXT in their names; writes no files without --output
+  --output DIRECTORY  where the table and the plot go; docs/bench is the default
+  --bless             keep the instructions of activation as they are found
+  --no-install        fail when a tool is missing";
+
 const TEST: &str = "\
 cargo xtask test [--only TEXT] [--no-install]
 
@@ -184,6 +208,7 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
         "bless" => BLESS,
         "api" => API,
         "msrv" => MSRV,
+        "bench" => BENCH,
         "test" => TEST,
         _ => return Err(format!("there is no command {command:?}").into()),
     };
@@ -193,6 +218,7 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
     let mut flavour = Flavour::default();
     let mut output = None;
     let mut only = None;
+    let mut bless = false;
     let mut target = None;
     let mut seconds = FUZZ_SECONDS;
     while let Some(argument) = parser.next()? {
@@ -220,7 +246,8 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
                 let found = name.to_str().and_then(Target::from_name);
                 target = Some(found.ok_or_else(|| format!("there is no fuzz target {name:?}"))?);
             }
-            ("test", Arg::Long("only")) => only = Some(parser.value()?.string()?),
+            ("bench", Arg::Long("bless")) => bless = true,
+            ("test" | "bench", Arg::Long("only")) => only = Some(parser.value()?.string()?),
             ("rom", Arg::Long("abi")) => {
                 let name = parser.value()?.string()?;
                 flavour.abi = Generation::from_name(&name)
@@ -233,7 +260,7 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
             }
             ("rom", Arg::Long("trace")) => flavour.trace = true,
             ("rom", Arg::Long("jump")) => flavour.jump = true,
-            ("rom", Arg::Long("output")) => output = Some(parser.value()?.into()),
+            ("rom" | "bench", Arg::Long("output")) => output = Some(parser.value()?.into()),
             _ => return Err(argument.unexpected()),
         }
     }
@@ -250,6 +277,7 @@ pub fn parse(mut parser: Parser) -> Result<Request, Error> {
         "bless" => Request::Bless(install),
         "api" => Request::Api(install),
         "msrv" => Request::Msrv(install),
+        "bench" => Request::Bench(bench::Selection { only, output, bless }, install),
         _ => Request::Test(only, install),
     })
 }

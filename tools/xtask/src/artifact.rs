@@ -40,6 +40,10 @@ impl Package {
     pub const HOSTILE: Self = Self { name: "hostile", features: "" };
     /// A kernel with instructions that should be calls.
     pub const PLANTED: Self = Self { name: "planted", features: "" };
+    /// Masked sections whose machine code is measured.
+    pub const SIZES: Self = Self { name: "bench-sizes", features: "" };
+    /// The same with sites that are indirect calls.
+    pub const INDIRECT_SIZES: Self = Self { name: "bench-sizes", features: "indirect" };
     /// Functions whose machine code is checked.
     pub const CODEGEN: Self = Self { name: "codegen", features: "" };
 

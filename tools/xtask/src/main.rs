@@ -5,6 +5,7 @@
 mod api;
 mod arguments;
 mod artifact;
+mod bench;
 mod bochs;
 mod checks;
 mod claims;
@@ -63,6 +64,7 @@ fn run(request: Request) -> anyhow::Result<()> {
         Request::Api(install) => command::libraries::api(install),
         Request::Msrv(install) => command::libraries::msrv(install),
         Request::Fuzz(target, seconds) => command::fuzz::fuzz(target, seconds),
+        Request::Bench(selection, install) => command::bench::bench(&selection, install),
         Request::Test(only, install) => command::test::test(only, install),
     }
 }

@@ -15,6 +15,7 @@
 //! @claim NUMBER NAME VALUE
 //! @cell KEY=VALUE... expected=RESULT found=RESULT
 //! @source FILE HASH
+//! @ticks FORM TIMES TICKS...
 //! @end PASSED FAILED
 //! @last NUMBER
 //! ```
@@ -27,6 +28,7 @@ use std::fmt;
 
 use paravirt_vmi_abi::Call;
 
+use crate::bench::samples::Samples;
 use crate::claims::{Cell, Claim};
 use crate::counters::{self, Hypervisor};
 use crate::source::Source;
@@ -54,6 +56,8 @@ pub struct Report {
     pub cells: Vec<Cell>,
     /// The source files of the example driver.
     pub sources: Vec<Source>,
+    /// What forms of masking took.
+    pub samples: Vec<Samples>,
     /// What the hypervisor reported.
     pub hypervisor: Hypervisor,
     /// The kernel's own count of passed and failed checks; its last record.
@@ -132,6 +136,7 @@ impl Report {
             "@claim" => self.claims.push(Claim::parse(rest)?),
             "@cell" => self.cells.push(Cell::parse(rest)?),
             "@source" => self.sources.push(Source::parse(rest)?),
+            "@ticks" => self.samples.push(Samples::parse(rest)?),
             "@end" => {
                 let (passed, failed) = rest.split_once(' ')?;
                 self.end = Some((passed.parse().ok()?, failed.parse().ok()?));

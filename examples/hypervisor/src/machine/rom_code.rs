@@ -56,7 +56,9 @@ rom_disable:
     .balign 16, 0xCC
     .globl rom_get_mask
 rom_get_mask:
-    mov eax, ss:[{flag}]
+    # As wide as the stores: a processor hands a store on to a load behind it that is not wider, and lets a wider one
+    # wait until the store is in the cache. Guests look at bit 9 alone.
+    mov ah, ss:[{flag_byte}]
     ret
 
     # guests pass whole EFLAGS images

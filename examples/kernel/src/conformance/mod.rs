@@ -10,6 +10,7 @@
 //! kernel relies on masked interrupts but the checks themselves.
 #![allow(unsafe_code)]
 
+mod bench;
 mod calls;
 mod clobbers;
 mod critical_section;
@@ -49,6 +50,7 @@ pub fn run(report: &mut Report, checks: Checks, activation: &Activation, sysexit
         Checks::Clobbers => clobbers::run(report),
         Checks::Unpatched => unpatched::run(report, activation, sysexit),
         Checks::Storm => storm::run(report),
+        Checks::Bench => bench::run(report, activation),
     }
 }
 

@@ -10,8 +10,8 @@ use crate::test_program::test_result;
 use crate::toolchain::{Compiler, Library, cargo};
 
 /// The packages with a program for i386.
-const I386_PACKAGES: [&str; 7] =
-    ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "planted", "codegen"];
+const I386_PACKAGES: [&str; 8] =
+    ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "planted", "codegen", "bench-sizes"];
 
 /// All code is formatted, that of the fuzz targets, a workspace of their own, too.
 pub fn formatting() -> Result<Vec<Finding>> {
@@ -51,7 +51,7 @@ pub fn i386_lints(compiler: &Compiler) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for (name, packages, features) in [
         ("cargo clippy for i386", &I386_PACKAGES[..], ""),
-        ("cargo clippy for i386, indirect", &["vmi-kernel"], "indirect"),
+        ("cargo clippy for i386, indirect", &["vmi-kernel", "bench-sizes"], "indirect"),
     ] {
         let packages = packages.iter().flat_map(|package| ["--package", *package]);
         let arguments: Vec<_> =

@@ -22,6 +22,10 @@ const TESTS: [(&str, Kind); 5] = [
     (TESTED[3], Kind::Tests),
 ];
 
+/// The packages that measure, and their features: their lints are looked at, and no more.
+const BENCHES: [(&str, &str); 3] =
+    [("bench-sections", ""), ("bench-sections", "indirect"), ("bench-patching", "")];
+
 /// The package that executes patched sites.
 const SITES: &str = "process";
 
@@ -34,6 +38,17 @@ pub fn tests(compiler: &Compiler, install: Install) -> Result<Vec<Finding>> {
     let mut findings = one("cargo clippy, 32-bit", &mut machine.clippy(&TESTED, "")?)?;
     for (package, kind) in TESTS {
         findings.extend(machine.test(&Build { package, features: "", profile: "dev", kind })?);
+    }
+    Ok(findings)
+}
+
+/// The lints of the programs that measure.
+pub fn benches(compiler: &Compiler, install: Install) -> Result<Vec<Finding>> {
+    let machine = Linux32::find(compiler, install)?;
+    let mut findings = Vec::new();
+    for (package, features) in BENCHES {
+        let title = format!("cargo clippy, 32-bit {package} {features}");
+        findings.extend(one(title.trim_end(), &mut machine.clippy(&[package], features)?)?);
     }
     Ok(findings)
 }

@@ -1,5 +1,6 @@
 //! The commands, a file each.
 
+pub mod bench;
 pub mod bless;
 pub mod boot;
 pub mod fuzz;

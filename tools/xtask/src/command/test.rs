@@ -29,6 +29,7 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("a user's crate", outside::outside);
     suite.step("tests in a 32-bit process", || linux32::tests(compiler, install));
     suite.step("patched sites in a 32-bit process", || linux32::sites(compiler, install));
+    suite.step("lints of the benchmarks", || linux32::benches(compiler, install));
     suite.step("documentation", host::documentation);
     suite.step("oldest compiler", || oldest::oldest(install));
     suite.step("public interface", || api::api(install));

@@ -61,7 +61,7 @@ pub fn main() {
     // Last of all: it maps every page of its sites anew.
     for (sites, _) in SIZES {
         if let Some(key) = peer::linux(sites) {
-            measure_linux(sites, key).print(sites);
+            measure_linux(key).print(sites);
         }
     }
 }
@@ -87,7 +87,7 @@ fn measure(sites: usize, rounds: usize) -> Samples {
 }
 
 /// The same with the peer as published.
-fn measure_linux(sites: usize, key: &dyn peer::Key) -> Samples {
+fn measure_linux(key: &dyn peer::Key) -> Samples {
     let mut samples = Samples::default();
     for round in 0..=LINUX_ROUNDS {
         samples.time("static_keys.linux.enable", || key.set(true));

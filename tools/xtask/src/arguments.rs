@@ -291,6 +291,17 @@ mod tests {
     }
 
     #[test]
+    fn benchmarks_take_a_part_a_directory_and_a_blessing() {
+        let all = bench::Selection::default();
+        assert_eq!(request(&["bench"]), Ok(Request::Bench(all, Install::Allowed)));
+        let words = ["bench", "--only", "sizes", "--output", "d", "--bless", "--no-install"];
+        let some = bench::Selection { only: Some("sizes".to_owned()), output: Some("d".into()), bless: true };
+        assert_eq!(request(&words), Ok(Request::Bench(some, Install::Refused)));
+        assert!(request(&["test", "--bless"]).is_err() && request(&["test", "--output", "d"]).is_err());
+        assert_eq!(request(&["bench", "--help"]), Ok(Request::Help(BENCH)));
+    }
+
+    #[test]
     fn commands_have_defaults() {
         assert_eq!(request(&["boot"]), Ok(Request::Boot(Selection::all(), Install::Allowed)));
         assert_eq!(request(&["setup"]), Ok(Request::Setup(Install::Allowed)));

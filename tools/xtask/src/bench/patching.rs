@@ -55,10 +55,10 @@ fn rows(measured: &Measured) -> Result<Vec<Row>> {
     let [less, more] = LINEAR.map(|sites| whole(measured, sites).map(|values| Summary::of(&values)));
     let (less, more) = (less?, more?);
     rows.push(Row {
-        what: format!("plan and commit, {} sites", LINEAR[1]),
+        what: format!("plan and commit, {} sites", grouped(LINEAR[1])),
         unit: TICKS,
         ours: more.median,
-        against: format!("{} sites", LINEAR[0]),
+        against: format!("{} sites", grouped(LINEAR[0])),
         theirs: less.median,
         ratio: more.over(less),
         goal: Goal::AtMost(1.5),
@@ -71,7 +71,7 @@ fn rows(measured: &Measured) -> Result<Vec<Row>> {
         let (sites, theirs) = largest.with_context(|| format!("{peer} was not measured"))?;
         let ours = whole(measured, sites)?;
         rows.push(Row {
-            what: format!("plan and commit, {sites} sites"),
+            what: format!("plan and commit, {} sites", grouped(sites)),
             unit: TICKS,
             ours: Summary::of(&ours).median,
             against: name.to_owned(),
@@ -83,9 +83,22 @@ fn rows(measured: &Measured) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
+/// A number with its thousands apart.
+fn grouped(number: u32) -> String {
+    match number / 1000 {
+        0 => number.to_string(),
+        thousands => format!("{},{:03}", grouped(thousands), number % 1000),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn thousands_are_apart() {
+        assert_eq!([7, 999, 1000, 1_000_050].map(grouped), ["7", "999", "1,000", "1,000,050"]);
+    }
 
     #[test]
     fn the_peer_is_compared_at_the_largest_number_of_sites_that_it_has() {
@@ -98,7 +111,7 @@ mod tests {
         lines += "@ticks static_keys.linux.enable 100000 400000000\n";
         let rows = rows(&Measured::parse(&lines).unwrap()).unwrap();
         assert_eq!((rows[0].ratio.median, rows[0].holds()), (2.0, Some(false)));
-        assert_eq!((rows[1].what.as_str(), rows[1].ratio.median), ("plan and commit, 100000 sites", 100.0));
-        assert_eq!((rows[2].what.as_str(), rows[2].ratio.median), ("plan and commit, 1000000 sites", 0.1));
+        assert_eq!((rows[1].what.as_str(), rows[1].ratio.median), ("plan and commit, 100,000 sites", 100.0));
+        assert_eq!((rows[2].what.as_str(), rows[2].ratio.median), ("plan and commit, 1,000,000 sites", 0.1));
     }
 }

@@ -141,6 +141,7 @@ load_segments:
 /// # Safety
 ///
 /// Called once, in ring 0, with flat segments loaded.
+#[inline(never)]
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn load() {
     // SAFETY: the task register is loaded below.
@@ -159,6 +160,7 @@ pub unsafe fn load() {
 /// # Safety
 ///
 /// Called in ring 0, on a processor with CPUID (a 486 of 1993 or later).
+#[inline(never)]
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn prepare_sysexit() -> bool {
     if core::arch::x86::__cpuid(1).edx & CPUID_SEP == 0 {

@@ -45,6 +45,7 @@ pub fn gate(entry: u32) -> Descriptor {
 /// # Safety
 ///
 /// Called once, in ring 0, after the kernel's segments were loaded.
+#[inline(never)]
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn load(for_user: &[u8]) {
     let table = &raw mut IDT;

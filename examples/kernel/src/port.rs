@@ -1,4 +1,5 @@
-//! I/O ports.
+//! I/O ports, without the calls of the interface: what the suite compares those with. The instructions lie in the
+//! section of such, out of line.
 //!
 //! # Safety
 //!
@@ -25,6 +26,8 @@ macro_rules! port {
             }
 
             /// Reads one value.
+            #[inline(never)]
+            #[unsafe(link_section = ".raw.text")]
             pub fn read(&self) -> $value {
                 let value;
                 // No `nomem`: what a device does is ordered with the memory accesses around it.
@@ -36,6 +39,8 @@ macro_rules! port {
             }
 
             /// Writes one value.
+            #[inline(never)]
+            #[unsafe(link_section = ".raw.text")]
             pub fn write(&self, value: $value) {
                 // SAFETY: harmless by the contract of `new`.
                 unsafe {

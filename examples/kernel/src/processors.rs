@@ -35,6 +35,7 @@ const ENABLED: u32 = 1;
 /// # Safety
 ///
 /// Called with paging off.
+#[inline(never)]
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn count() -> u32 {
     let extended = u32::from(half(EXTENDED_DATA)) << 4;

@@ -83,6 +83,7 @@ unsafe extern "C" {
 /// # Safety
 ///
 /// Called once, in ring 0, with paging off.
+#[inline(never)]
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn enable() {
     let tables = &raw mut PAGE_TABLES;

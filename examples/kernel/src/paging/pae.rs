@@ -40,6 +40,7 @@ const fn index(address: u32, shift: u32) -> usize {
 /// # Safety
 ///
 /// Called once, while the tables are not in use.
+#[inline(never)]
 #[unsafe(link_section = ".boot.text")]
 pub unsafe fn fill() {
     let tables = &raw mut PAGE_TABLES;

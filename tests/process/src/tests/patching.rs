@@ -71,7 +71,7 @@ fn sites_of_the_flag_hold_the_roms_own_code() {
     for (call, code) in [
         (Call::ENABLE_INTERRUPTS, &[0x36, 0xC6, 0x05][..]),
         (Call::DISABLE_INTERRUPTS, &[0x36, 0xC6, 0x05]),
-        (Call::GET_INTERRUPT_MASK, &[0x36, 0xA1]),
+        (Call::GET_INTERRUPT_MASK, &[0x36, 0x8A, 0x25]),
     ] {
         let mut site = [0; 8];
         kernel.text.read(sites::site(call), &mut site).unwrap();

@@ -8,6 +8,7 @@
 //! Nothing relies on masking, and no interrupt comes. The flag's byte is in a page that stays mapped.
 #![allow(unsafe_code)]
 
+use std::arch::asm;
 use std::cell::UnsafeCell;
 use std::ptr;
 
@@ -85,15 +86,30 @@ repeat!(
 repeat!(
     /// The limit: what a person would write who knows this hypervisor and no other. Two plain stores and a test.
     by_hand: {
-        let flag = ptr::with_exposed_provenance_mut::<u8>((SHARED + shared::FLAG + FLAG_BYTE) as usize);
+        let was: u8;
         // SAFETY: see the module.
-        let was_enabled = unsafe { flag.read_volatile() } & FLAG != 0;
-        // SAFETY: see the module.
-        unsafe { flag.write_volatile(0) };
+        unsafe {
+            asm!(
+                "mov {was}, [{flag_byte}]",
+                "mov byte ptr [{flag_byte}], 0",
+                was = out(reg_byte) was,
+                flag_byte = const SHARED + shared::FLAG + FLAG_BYTE,
+                options(nostack, preserves_flags),
+            );
+        }
         work();
-        if was_enabled {
-            // SAFETY: see the module.
-            unsafe { flag.write_volatile(FLAG) };
+        // SAFETY: see the module.
+        unsafe {
+            asm!(
+                "test {was}, {flag}",
+                "jz 2f",
+                "mov byte ptr [{flag_byte}], {flag}",
+                "2:",
+                was = in(reg_byte) was,
+                flag = const FLAG,
+                flag_byte = const SHARED + shared::FLAG + FLAG_BYTE,
+                options(nostack),
+            );
         }
     }
 );

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::exit::{self, Code};
+use crate::loader::Request;
 use crate::serial::line;
 use crate::trap::{self, Fault};
 use crate::world;
@@ -110,13 +111,14 @@ pub fn all() -> impl Iterator<Item = &'static Attempt> {
 /// # Panics
 ///
 /// If there is no such attempt.
-pub fn run(name: &str) -> ! {
+pub fn run(request: Request) -> ! {
+    let name = request.attempt;
     let Some(attempt) = all().find(|attempt| attempt.name == name) else {
         panic!("there is no attempt {name}");
     };
     line!("@try {name}");
     if attempt.patched {
-        world::activate();
+        world::activate(request.inline);
     }
     let verdict = trap::catch(attempt.run).unwrap_or_else(Verdict::Fault);
     let code = match verdict {

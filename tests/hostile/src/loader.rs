@@ -1,4 +1,4 @@
-//! The name of the attempt, from the loader's command line.
+//! What is to be tried, from the loader's command line.
 //!
 //! # Safety
 //!
@@ -22,12 +22,21 @@ struct Information {
     command_line: *const c_char,
 }
 
-/// What follows `attempt=`.
+/// What the words ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// The name of the attempt: what follows `attempt=`.
+    pub attempt: &'static str,
+    /// Whether sites may hold the ROM's own code; cleared by `vmi=calls`.
+    pub inline: bool,
+}
+
+/// The words of the command line; nothing if they name no attempt.
 ///
 /// # Panics
 ///
 /// If another kind of loader started the program.
-pub fn attempt(magic: u32, information: u32) -> Option<&'static str> {
+pub fn request(magic: u32, information: u32) -> Option<Request> {
     assert!(magic == BOOTLOADER_MAGIC, "loader's magic number {magic:08x} is not multiboot1's");
     // SAFETY: a multiboot1 loader passes a valid structure.
     let information = unsafe { (information as *const Information).read() };
@@ -36,5 +45,7 @@ pub fn attempt(magic: u32, information: u32) -> Option<&'static str> {
     }
     // SAFETY: the flag says that the pointer leads to a C string.
     let words = unsafe { CStr::from_ptr(information.command_line) };
-    words.to_str().ok()?.split(' ').find_map(|word| word.strip_prefix("attempt="))
+    let words = words.to_str().ok()?.split(' ');
+    let attempt = words.clone().find_map(|word| word.strip_prefix("attempt="))?;
+    Some(Request { attempt, inline: words.into_iter().all(|word| word != "vmi=calls") })
 }

@@ -46,6 +46,7 @@ mod world;
 use core::panic::PanicInfo;
 
 use exit::Code;
+use loader::Request;
 use serial::line;
 
 /// Called by the first instructions with EAX and EBX as the loader left them, interrupts masked.
@@ -53,14 +54,14 @@ use serial::line;
 #[unsafe(no_mangle)]
 extern "C" fn kernel_main(magic: u32, information: u32) -> ! {
     serial::initialize();
-    let name = loader::attempt(magic, information);
+    let request = loader::request(magic, information);
     world::initialize();
-    match name {
-        Some("list") => {
+    match request {
+        Some(Request { attempt: "list", .. }) => {
             attempt::all().for_each(|attempt| line!("@list {attempt}"));
             exit::exit(Code::Passed)
         }
-        Some(name) => attempt::run(name),
+        Some(request) => attempt::run(request),
         None => panic!("the command line has no attempt=NAME"),
     }
 }

@@ -242,12 +242,13 @@ fn reload_segments() {
     }
 }
 
-/// Looks for a VMI ROM, and patches the program if there is one.
+/// Looks for a VMI ROM, and patches the program if there is one; `inline` says whether sites may hold the ROM's own
+/// code.
 ///
 /// # Panics
 ///
 /// If there is one that cannot be used.
-pub fn activate() {
+pub fn activate(inline: bool) {
     unsafe extern "C" {
         safe static text_start: u8;
         safe static text_end: u8;
@@ -255,12 +256,14 @@ pub fn activate() {
     let text = (&raw const text_start).addr() as u32..(&raw const text_end).addr() as u32;
     // SAFETY: the text is mapped writable, and nothing else writes it.
     let mut writer = unsafe { DirectWriter::new(text) };
-    let options = boot::Options { enabled: true, physical_offset: 0, linear_mapping: None, inline: true };
+    let options = boot::Options { enabled: true, physical_offset: 0, linear_mapping: None, inline };
     // SAFETY: interrupts are masked, there is one processor, and the window is mapped at its own address.
     match unsafe { boot::activate(&options, &mut writer) } {
         Ok(Backend::Native(reason)) => line!("native: {reason}"),
         Ok(Backend::Vmi(vmi)) => {
-            line!("VMI ROM at {:05x}, ring {}", vmi.rom.address(), vmi.kernel_ring);
+            let is_inline = vmi.plan.inline_code(Call::DISABLE_INTERRUPTS).is_some();
+            let at_sites = if is_inline { "its code" } else { "calls" };
+            line!("VMI ROM at {:05x}, ring {}, {at_sites} at sites", vmi.rom.address(), vmi.kernel_ring);
             for (entry, call) in ROM_ENTRIES.iter().zip(CALLS) {
                 entry.store(vmi.plan.relocation(call).target, Relaxed);
             }

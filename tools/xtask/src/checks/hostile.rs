@@ -120,13 +120,25 @@ fn qemu_lacks(needs: Needs) -> bool {
 
 /// Makes each attempt under the hypervisor in QEMU.
 pub fn hostile(toolchain: &Toolchain, roms: &mut Roms) -> Result<Vec<Finding>> {
+    in_qemu(toolchain, roms, "")
+}
+
+/// The same with a guest and a kernel that call the ROM also where its own code would fit at a site.
+pub fn with_calls(toolchain: &Toolchain, roms: &mut Roms) -> Result<Vec<Finding>> {
+    in_qemu(toolchain, roms, " vmi=calls")
+}
+
+/// Makes each attempt in QEMU, with these words behind those of each guest.
+fn in_qemu(toolchain: &Toolchain, roms: &mut Roms, more: &str) -> Result<Vec<Finding>> {
     let suite = Suite::new(toolchain, roms)?;
+    let kernel = format!("{KERNEL}{more}");
     let groups: Vec<_> = suite.groups(qemu_lacks).into_iter().enumerate().collect();
     let runs = parallel::map(groups, |(index, attempts)| {
-        let words: Vec<_> = attempts.iter().map(|attempt| format!("attempt={}", attempt.name)).collect();
-        let title = format!("hostile-{index}");
+        let words: Vec<_> =
+            attempts.iter().map(|attempt| format!("attempt={}{more}", attempt.name)).collect();
+        let title = format!("hostile{}-{index}", more.replace([' ', '='], "-"));
         let mut machine = Machine::new(&title, &suite.kernel);
-        machine.command_line = KERNEL;
+        machine.command_line = &kernel;
         machine.limit = LIMIT;
         machine.hypervisor = Some(Hypervisor {
             program: Program { path: &suite.hypervisor, words: "" },

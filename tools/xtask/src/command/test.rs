@@ -48,6 +48,7 @@ pub fn test(only: Option<String>, install: Install) -> Result<()> {
     suite.step("one processor", || wrong::alone(&toolchain, &mut roms));
     suite.step("hostile guest on bare metal", || hostile::bare(&toolchain, &mut roms));
     suite.step("hostile guest in QEMU", || hostile::hostile(&toolchain, &mut roms));
+    suite.step("hostile guest in QEMU, calls", || hostile::with_calls(&toolchain, &mut roms));
     suite.step("hostile guest in Bochs", || hostile::second_opinion(&toolchain, install, &mut roms));
     suite.step("boots without sites", || siteless::siteless(&toolchain, &mut roms));
     suite.step("refusals", || refusals::refusals(&toolchain, &mut roms));

@@ -13,11 +13,14 @@ use crate::toolchain::{Compiler, Library, cargo};
 const I386_PACKAGES: [&str; 8] =
     ["vmi-kernel", "vmi-rom", "vmi-hypervisor", "hostile", "siteless", "planted", "codegen", "bench-sizes"];
 
-/// All code is formatted, that of the fuzz targets, a workspace of their own, too.
+/// All code is formatted, that of the fuzz targets, a workspace of their own, too; and the lock file of that workspace is
+/// that of its packages.
 pub fn formatting() -> Result<Vec<Finding>> {
     let mut findings = one("cargo fmt", cargo().args(["fmt", "--all", "--check"]))?;
     let fuzz = ["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"];
     findings.extend(one("cargo fmt, fuzz targets", cargo().args(fuzz))?);
+    let locked = ["fetch", "--quiet", "--locked", "--manifest-path", "fuzz/Cargo.toml"];
+    findings.extend(one("lock file of the fuzz targets", cargo().args(locked))?);
     Ok(findings)
 }
 

@@ -84,8 +84,8 @@ impl RelocationTable {
     }
 
     /// Puts the ROM's own code at the sites of calls 29 to 32 in place of a call to it, where it is short enough:
-    /// one store, `and`, `or`, `bts` or `btr` with an absolute operand, a load of EAX or AH in
-    /// GetInterruptMask, a store of EAX in SetInterruptMask, and a return. `image` has the bytes of the ROM, which is mapped at linear
+    /// one store, `and`, `or`, `bts` or `btr` with an absolute operand, a load of EAX or AH in GetInterruptMask, a
+    /// store of EAX in SetInterruptMask, and a return. `image` has the bytes of the ROM, which is mapped at linear
     /// address `base`.
     ///
     /// That does what a call would do, as long as the ROM does not care from where it is run: no ROM is known
